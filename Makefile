@@ -1,0 +1,36 @@
+# Everything a newcomer types. Needs git, make and Python 3.11; the rest is set up in .venv.
+PYTHON ?= python3.11
+BIN := .venv/bin
+.PHONY: setup demo test lint bench soak lock clean
+
+setup: .venv/.ready
+
+.venv/.ready: requirements.lock pyproject.toml
+	@test -x $(BIN)/python || $$(command -v $(PYTHON) || command -v python3) -m venv .venv
+	@$(BIN)/python -m pip install -q --disable-pip-version-check uv
+	@$(BIN)/uv pip sync -q --python $(BIN)/python requirements.lock
+	@$(BIN)/uv pip install -q --python $(BIN)/python --no-deps -e .
+	@touch .venv/.ready
+
+demo: setup
+	@$(BIN)/clvsync demo --out out/demo
+
+test: setup lint
+	@$(BIN)/python -m tests.browser.chromium
+	@$(BIN)/python -m pytest -n 2
+
+lint: setup
+	@$(BIN)/ruff format --check -q . && $(BIN)/ruff check -q . && $(BIN)/mypy && $(BIN)/lint-imports --no-logo
+
+bench: setup
+	@$(BIN)/python -m tests.benchmarks
+
+soak: setup
+	@SOAK=1 $(BIN)/python -m pytest tests/faults -n 2
+
+lock:
+	@$(BIN)/uv pip compile -q pyproject.toml --extra test --extra warehouse --generate-hashes --no-emit-index-url --no-header \
+	  --no-annotate --python-version 3.11 -o requirements.lock
+
+clean:
+	@rm -rf .venv out .mypy_cache .ruff_cache .pytest_cache .hypothesis

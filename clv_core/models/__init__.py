@@ -1,0 +1,1 @@
+"""Order and spend models, one file each, behind the small protocols of `clv_core.models.base`."""
