@@ -1,0 +1,266 @@
+"""Config's sources (files, SQL) -> tables under the product's own column names; values stay as they are, ids as text."""
+
+from __future__ import annotations
+
+import glob
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from connectors.errors import ConfigurationError, Place
+from connectors.settings import reveal
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    import duckdb
+    import pyarrow as pa
+
+    from connectors.config import TableSource
+
+SEVERAL = ("email", "phone")  # a person may have several of these
+CONSENTS = ("consent_ad_user_data", "consent_ad_personalization")
+CONTACTS: dict[str, tuple[str, ...]] = {
+    "customer_id": ("customer", "cust_id", "user_id", "id"),
+    "email": ("e_mail", "mail", "email_address", "emails"),
+    "phone": ("phone_number", "telephone", "tel", "mobile", "phones"),
+    "first_name": ("firstname", "given_name", "fn"),
+    "last_name": ("lastname", "family_name", "surname", "ln"),
+    "gender": ("sex", "gen"),
+    "birth_date": ("date_of_birth", "dob", "birthday"),
+    "birth_year": ("dob_year", "doby"),
+    "birth_month": ("dob_month", "dobm"),
+    "birth_day": ("dob_day", "dobd"),
+    "city": ("town", "ct"),
+    "region": ("state", "province", "st"),
+    "postal_code": ("zip", "zip_code", "postcode", "postal"),
+    "country": ("country_code",),
+    "mobile_ad_id": ("madid", "maid", "idfa", "gaid"),
+    "external_id": ("extern_id",),
+    "consent_ad_user_data": (),
+    "consent_ad_personalization": (),
+    "do_not_sell": (),
+    "acquired_at": (),
+    "source_platform": (),
+    "source_campaign_id": (),
+    "source_ad_id": (),
+    "utm_source": (),
+    "utm_campaign": (),
+    "click_id": ("gclid", "fbclid", "ttclid"),
+}
+ENGAGEMENT: dict[str, tuple[str, ...]] = {
+    "customer_id": ("customer", "user_id", "id"),
+    "at": ("timestamp", "time", "date", "occurred_at"),
+    "kind": ("event", "type"),
+    "tactic": ("channel",),
+    "message": ("campaign",),
+}
+RATES: dict[str, tuple[str, ...]] = {"date": ("day",), "currency": (), "rate": ()}
+SUPPRESSION: dict[str, tuple[str, ...]] = {"customer_id": ("customer", "user_id", "id")}
+
+
+def contacts(source: TableSource, folder: Path) -> pa.Table:
+    """One row per customer: `email` and `phone` as lists, everything else text (null where absent).
+
+    Repeated rows of a customer are one person: identifiers are gathered, the first non-empty text wins, and consent is the
+    least that any of the rows grants.
+    """
+    connection, relation = _open(source, folder)
+    types = {name: kind for name, kind, *_ in connection.execute(f"DESCRIBE {relation}").fetchall()}
+    names = _match(types, CONTACTS, source, needed=("customer_id",))
+    csv_lists = bool(source.path) and Path(str(source.path)).suffix.lower() in (".csv", ".tsv", ".txt")
+    fields = [_gathered(ours, theirs, types[theirs], csv_lists) for ours, theirs in names.items() if ours != "customer_id"]
+    key = f'CAST("{names["customer_id"]}" AS VARCHAR)'
+    columns = ", ".join([f"{key} AS customer_id", *fields])
+    rows = f"(SELECT *, row_number() OVER () AS source_row FROM {relation})"
+    query = f"SELECT {columns} FROM {rows} WHERE {key} IS NOT NULL AND trim({key}) <> '' GROUP BY {key} ORDER BY {key}"
+    table = _arrow(connection, query)
+    for missing in (name for name in CONTACTS if name not in names):
+        import pyarrow as pa
+
+        kind = pa.list_(pa.string()) if missing in SEVERAL else pa.string()
+        table = table.append_column(missing, pa.nulls(len(table), kind))
+    return table.select(list(CONTACTS))
+
+
+def table(source: TableSource, folder: Path, columns: Mapping[str, tuple[str, ...]], needed: Sequence[str]) -> pa.Table:
+    """The source under our column names, all text; raises ConfigurationError naming a column that is missing."""
+    connection, relation = _open(source, folder)
+    types = {name: kind for name, kind, *_ in connection.execute(f"DESCRIBE {relation}").fetchall()}
+    names = _match(types, columns, source, needed)
+    chosen = ", ".join(f'CAST("{theirs}" AS VARCHAR) AS {ours}' for ours, theirs in names.items())
+    return _arrow(connection, f"SELECT {chosen} FROM {relation}")
+
+
+def engagement(source: TableSource, folder: Path) -> pa.Table:
+    """Engagement events: customer_id, at, kind (and tactic, message where given)."""
+    return table(source, folder, ENGAGEMENT, ("customer_id", "at", "kind"))
+
+
+def suppression(source: TableSource, folder: Path) -> frozenset[str]:
+    """The ids of customers who must never be in an audience."""
+    return frozenset(table(source, folder, SUPPRESSION, ("customer_id",)).column("customer_id").to_pylist())
+
+
+def rates(source: TableSource, folder: Path) -> pa.Table:
+    """Dated rates: date (date32), currency, rate (decimal)."""
+    import pyarrow as pa
+
+    text = table(source, folder, RATES, ("date", "currency", "rate"))
+    try:
+        return pa.table(
+            {
+                "date": text["date"].cast(pa.date32()),
+                "currency": text["currency"],
+                "rate": text["rate"].cast(pa.decimal128(18, 9)),
+            }
+        )
+    except pa.ArrowInvalid as error:
+        raise ConfigurationError(
+            f"rates are not readable: {error}", remedy="date as YYYY-MM-DD, rate as a plain number", place=_place(source)
+        ) from None
+
+
+def orders(source: TableSource, folder: Path) -> Path | pa.Table:
+    """The orders: a file's path, read later in a stream, or the result of a query."""
+    if source.path is not None:
+        return _file(source, folder)
+    connection, relation = _open(source, folder)
+    return _arrow(connection, f"SELECT * FROM {relation}")
+
+
+def _open(source: TableSource, folder: Path) -> tuple[duckdb.DuckDBPyConnection, str]:
+    import duckdb
+
+    connection = duckdb.connect(config={"autoinstall_known_extensions": "false"})
+    if source.path is None:
+        connection.register("queried", _query(source, folder))
+        return connection, "queried"
+    path = str(_file(source, folder)).replace("'", "''")
+    suffix = Path(path).suffix.lower()
+    reader = {
+        ".parquet": f"read_parquet('{path}')",
+        ".jsonl": f"read_json('{path}', format='newline_delimited')",
+        ".ndjson": f"read_json('{path}', format='newline_delimited')",
+        ".json": f"read_json('{path}', format='auto')",
+    }.get(suffix, f"read_csv('{path}', all_varchar=true, header=true)")
+    try:
+        connection.execute(f"CREATE VIEW source AS SELECT * FROM {reader}")
+    except duckdb.Error as error:
+        reason = str(error).splitlines()[0][:200]
+        raise ConfigurationError(
+            f"can't be read: {reason}", remedy="CSV with a header, JSON lines or Parquet", place=_place(source)
+        ) from None
+    return connection, "source"
+
+
+def _query(source: TableSource, folder: Path) -> Any:
+    database, sql = str(source.database), str(source.sql)
+    if database.startswith(("env:", "file:")):
+        return _warehouse(reveal(database, field="database"), sql, source)
+    path = folder / Path(database).expanduser()
+    if not path.is_file():
+        raise ConfigurationError(f"there is no database file {database}", place=_place(source))
+    import duckdb
+
+    if path.suffix in (".sqlite", ".sqlite3", ".db"):
+        return _sqlite(path, sql, source)
+    try:
+        with duckdb.connect(str(path), read_only=True) as connection:
+            return connection.sql(sql).to_arrow_table()
+    except duckdb.Error as error:
+        raise ConfigurationError(f"the query failed: {str(error).splitlines()[0][:200]}", place=_place(source)) from None
+
+
+def _sqlite(path: Path, sql: str, source: TableSource) -> Any:
+    import sqlite3
+
+    import pandas as pd
+    import pyarrow as pa
+
+    try:
+        with sqlite3.connect(f"file:{path}?mode=ro", uri=True) as connection:
+            return pa.Table.from_pandas(pd.read_sql_query(sql, connection, dtype=str), preserve_index=False)
+    except (sqlite3.Error, pd.errors.DatabaseError) as error:
+        raise ConfigurationError(f"the query failed: {str(error)[:200]}", place=_place(source)) from None
+
+
+def _warehouse(url: str, sql: str, source: TableSource) -> Any:
+    try:
+        import ibis
+    except ImportError:
+        raise ConfigurationError(
+            "a warehouse needs the extra `warehouse`", remedy="pip install 'clv-audience-sync[warehouse]'", place=_place(source)
+        ) from None
+    try:
+        return ibis.connect(url).sql(sql).to_pyarrow()
+    except Exception as error:
+        # the driver's text may hold the URL with its password
+        raise ConfigurationError(
+            f"the query failed ({type(error).__name__})", remedy="check the URL and the SQL", place=_place(source)
+        ) from None
+
+
+def _file(source: TableSource, folder: Path) -> Path:
+    path = Path(str(source.path)).expanduser()
+    path = path if path.is_absolute() else folder / path
+    if not glob.glob(str(path)):
+        raise ConfigurationError(f"there is no file {path}", remedy="correct `path` in sources.yaml", place=_place(source))
+    return path
+
+
+def _match(
+    types: Mapping[str, str], wanted: Mapping[str, tuple[str, ...]], source: TableSource, needed: Sequence[str]
+) -> dict[str, str]:
+    present = {name.lower().strip().replace(" ", "_").replace("-", "_"): name for name in types}
+    found: dict[str, str] = {}
+    for ours, aliases in wanted.items():
+        if ours in source.columns:
+            if source.columns[ours] not in types:
+                raise _missing(source.columns[ours], types, source)
+            found[ours] = source.columns[ours]
+            continue
+        theirs = next((present[name] for name in (ours, *aliases) if name in present), None)
+        if theirs is not None and theirs not in found.values():
+            found[ours] = theirs
+    for name in needed:
+        if name not in found:
+            raise _missing(name, types, source)
+    return found
+
+
+def _missing(name: str, types: Mapping[str, str], source: TableSource) -> ConfigurationError:
+    return ConfigurationError(
+        f"column {name!r} is missing; the table has: {', '.join(types)}",
+        remedy="name it under `columns` in sources.yaml, as  our_name: your_name",
+        place=_place(source),
+    )
+
+
+def _place(source: TableSource) -> Place:
+    return Place(file=str(source.path or source.database or ""))
+
+
+def _gathered(ours: str, theirs: str, kind: str, csv_lists: bool) -> str:
+    column = f'"{theirs}"'
+    text = f"nullif(trim(CAST({column} AS VARCHAR)), '')"
+    if ours in SEVERAL:
+        if kind.endswith("[]"):
+            listed = f"CAST({column} AS VARCHAR[])"
+        else:
+            plain = f"string_split({text}, '|')" if csv_lists else f"[{text}]"
+            listed = (
+                f"CASE WHEN {text} LIKE '[%' AND json_valid({text}) THEN from_json({text}, '[\"VARCHAR\"]') ELSE {plain} END"
+            )
+        return f"list_sort(list_distinct(flatten(list({listed})))) AS {ours}"
+    if ours in CONSENTS:
+        # the least consent that any row of this person grants: denied before blank before granted
+        denied = f"min({text}) FILTER (lower({text}) IN ('denied', 'no', 'false', '0', 'n', 'withdrawn'))"
+        granted = f"WHEN count({text}) < count(*) THEN NULL ELSE min({text})"
+        return f"CASE WHEN {denied} IS NOT NULL THEN {denied} {granted} END AS {ours}"
+    if ours == "do_not_sell":
+        return f"max({text}) FILTER (lower({text}) NOT IN ('false', 'no', '0', 'n')) AS {ours}"
+    return f"arg_min({text}, source_row) FILTER ({text} IS NOT NULL) AS {ours}"
+
+
+def _arrow(connection: duckdb.DuckDBPyConnection, query: str) -> pa.Table:
+    return connection.sql(query).to_arrow_table()
