@@ -1,0 +1,1 @@
+"""The bundled world: real CDNOW orders; simulated contacts, acquisition sources and spend."""
