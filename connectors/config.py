@@ -235,7 +235,7 @@ class Settings:
         return self.path(self.sources.state)
 
 
-FILES = {"sources": Sources, "model": ModelSettings, "audiences": Audiences, "labels": Labels}
+FILES: dict[str, type[Model]] = {"sources": Sources, "model": ModelSettings, "audiences": Audiences, "labels": Labels}
 
 
 def load(folder: Path) -> Settings:
@@ -302,6 +302,11 @@ def _wrong_platforms(document: Document, audiences: Audiences, platforms: dict[s
         if twins:
             wrong.append(document.mistake(("audiences", row, "name"), f"the name {audience.name!r} is taken twice"))
     return wrong
+
+
+def shared_platform_schema() -> dict[str, Any]:
+    """The JSON schema of what platforms.yaml holds beside the platforms' own blocks."""
+    return _Platforms.model_json_schema()
 
 
 Sources.model_rebuild()

@@ -9,13 +9,13 @@ if TYPE_CHECKING:
 
 FIRST = (
     "Ada Ben Carla Dmitri Elena Farid Grace Hiro Inês Jürgen Kwame Lucía Mary Noor Olga Pavel Quinn Renée Samir Tomás Uma "
-    "Viktor Wen Ximena Yara Zoë Aoife Björn Chloé Diego Emil Fatima Giulia Hannah Ivan Jana Karim Léa Marek Nadia Oscar Priya Rosa "
-    "Søren"
+    "Viktor Wen Ximena Yara Zoë Aoife Björn Chloé Diego Emil Fatima Giulia Hannah Ivan Jana Karim Léa Marek Nadia Oscar Priya "
+    "Rosa Søren"
 ).split()
 LAST = (
     "Abbott Baker Costa Diaz Eriksson Fischer García Haddad Ito Jansen Kowalski Lambert Müller Nakamura O'Connor Petrov Quist "
-    "Rossi Silva Tanaka Underhill Varga Weiss Xu Young Zimmermann Ångström Brown Châtelain Dupont Evans Ferreira Grant Hughes Iyer "
-    "Jones Khan Lopez Meyer Novak Ortiz Popescu Reyes Smith-Hall"
+    "Rossi Silva Tanaka Underhill Varga Weiss Xu Young Zimmermann Ångström Brown Châtelain Dupont Evans Ferreira Grant Hughes "
+    "Iyer Jones Khan Lopez Meyer Novak Ortiz Popescu Reyes Smith-Hall"
 ).split()
 # country: share, cities, regions, postal codes, phone pattern of numbers reserved for fiction ({n}: running digits)
 COUNTRIES: dict[str, tuple[float, tuple[str, ...], tuple[str, ...], tuple[str, ...], str]] = {

@@ -7,7 +7,6 @@ reports older than 37 months, so all dates are shifted by whole weeks until the 
 from __future__ import annotations
 
 import json
-import shutil
 from datetime import date, timedelta
 from importlib.resources import files
 from pathlib import Path
@@ -16,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from connectors.demo import campaigns, people
+from connectors.demo import campaigns, people, starter
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -27,7 +26,11 @@ NOTE = (
     "Orders are real: CDNOW, 23,570 customers, 1997-98 (Fader and Hardie), dates shifted by {weeks} whole weeks. "
     "Contacts, acquisition sources, campaigns and spend are simulated."
 )
-PORTS = {"meta": 8801, "google_data_manager": 8803, "google_ads": 8804, "tiktok": 8805}
+PORTS = {
+    "meta": {"address": 8801, "admin": 8802},
+    "google": {"data_manager": 8803, "ads": 8804},
+    "tiktok": {"address": 8805, "admin": 8806},
+}
 
 
 def shift(today: date) -> timedelta:
@@ -57,19 +60,12 @@ def write(folder: Path, today: date) -> dict[str, list[dict[str, Any]]]:
 def write_config(folder: Path, addresses: Mapping[str, str] | None = None) -> None:
     """Nothing: the demo's YAML is in `folder`, with the sandboxes' addresses (default: their default ports)."""
     folder.mkdir(parents=True, exist_ok=True)
-    for name in ("model", "audiences", "labels"):
-        shutil.copyfile(starter() / f"{name}.yaml", folder / f"{name}.yaml")
+    starter.write(folder, ("model", "audiences", "labels"))
     for name in ("sources", "platforms"):
         text = (files("connectors.demo") / f"{name}.yaml").read_text()
         for default, address in (addresses or {}).items():
             text = text.replace(default, address)
         (folder / f"{name}.yaml").write_text(text)
-
-
-def starter() -> Path:
-    """The folder of the starter config: in the package when installed, beside it in a checkout."""
-    packaged = Path(str(files("connectors"))) / "_config"
-    return packaged if packaged.is_dir() else Path(str(files("connectors"))).parent / "config"
 
 
 def _customers(orders: pd.DataFrame, rng: np.random.Generator) -> pd.DataFrame:

@@ -1,0 +1,94 @@
+"""`clvsync sandbox`: local stand-ins of the platforms."""
+
+from __future__ import annotations
+
+import json
+import signal
+import threading
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from connectors.commands.output import json_option, say
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+    from connectors.sandbox import Sandbox
+
+PORTS: dict[str, dict[str, int]] = {
+    "meta": {"address": 8801, "admin": 8802},
+    "google": {"data_manager": 8803, "ads": 8804, "admin": 8803},
+    "tiktok": {"address": 8805, "admin": 8806},
+}
+
+
+@contextmanager
+def sandboxes(
+    platforms: Sequence[str], *, ports: Mapping[str, Mapping[str, int]] | None = None, state: Path | None = None
+) -> Iterator[tuple[dict[str, Sandbox], dict[str, dict[str, str]]]]:
+    """The started sandboxes and their addresses, by platform; stopped (and saved to `state`) at the end."""
+    from connectors import registry
+
+    running: dict[str, Sandbox] = {}
+    addresses: dict[str, dict[str, str]] = {}
+    try:
+        for name in platforms:
+            sandbox = registry.platform(name).sandbox()
+            saved = state / f"{name}.json" if state else None
+            if saved and saved.exists():
+                sandbox.load(json.loads(saved.read_text()))
+            running[name], addresses[name] = sandbox, sandbox.start((ports or {}).get(name))
+        yield running, addresses
+    finally:
+        for name, sandbox in running.items():
+            if state:
+                state.mkdir(parents=True, exist_ok=True)
+                sandbox.save(state / f"{name}.json")
+            sandbox.stop()
+
+
+@click.command("sandbox")
+@click.option(
+    "--platform", "only", multiple=True, type=click.Choice(sorted(PORTS)), help="Only this platform (may be repeated)."
+)
+@click.option("--state", type=click.Path(file_okay=False, path_type=Path), help="Keep what the sandboxes hold in this folder.")
+@click.option(
+    "--campaigns", type=click.Path(dir_okay=False, exists=True, path_type=Path), help="Campaign rows to report (JSON)."
+)
+@click.option("--free-ports", is_flag=True, help="Any free ports instead of 8801 to 8806.")
+@json_option
+def sandbox_command(only: tuple[str, ...], state: Path | None, campaigns: Path | None, free_ports: bool, as_json: bool) -> int:
+    """Serve local stand-ins of the platforms, as strict as the real ones, until stopped (Ctrl-C).
+
+    Each admin address answers GET /_sandbox/state, POST /_sandbox/faults and POST /_sandbox/clock.
+
+    Example: clvsync sandbox --state /tmp/rehearsal
+    """
+    rows: dict[str, Any] = json.loads(campaigns.read_text()) if campaigns else {}
+    stopped = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: stopped.set())
+    try:
+        with sandboxes(only or tuple(PORTS), ports=None if free_ports else PORTS, state=state) as (running, addresses):
+            for name, sandbox in running.items():
+                if name in rows:
+                    sandbox.campaigns = rows[name]  # type: ignore[attr-defined]
+            _tell(addresses, as_json)
+            stopped.wait()
+    except OSError as error:
+        say(f"error: a port is taken: {error.strerror or error} (another sandbox may be running; or use --free-ports)")
+        return 1
+    return 0
+
+
+def _tell(addresses: dict[str, dict[str, str]], as_json: bool) -> None:
+    if as_json:
+        click.echo(json.dumps(addresses))
+    else:
+        for name, places in addresses.items():
+            click.echo(f"{name:8}" + "  ".join(f"{kind} {address}" for kind, address in places.items()))
+        click.echo("Serving until stopped (Ctrl-C).")
+    click.get_text_stream("stdout").flush()
