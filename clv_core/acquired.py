@@ -1,0 +1,107 @@
+"""Customers as bought: one row each with source, labels, cohort, value so far and predicted, and their value by age."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pyarrow as pa
+
+from clv_core.attribution import SCHEMA as ACQUISITION
+from clv_core.cohorts import prepare_activity
+from clv_core.labels import LabelRules, label_places
+from clv_core.measures import floats
+from clv_core.spread import customer_variance
+
+if TYPE_CHECKING:
+    from datetime import date
+
+    import duckdb
+
+NOT_FROM_ADS = "not from ads"
+
+
+def label_spend(connection: duckdb.DuckDBPyConnection, labels: LabelRules) -> None:
+    """Makes `places` (every ad with its labels) and `spend_facts` (spend with every grouping column)."""
+    places = connection.sql("""
+        select platform, campaign_id, adset_id, ad_id, arg_max(campaign_name, date) campaign_name
+        from spend group by all order by all""").to_arrow_table()
+    connection.register("labelled", label_places(places, labels))
+    connection.execute("create temp table places as select * from labelled")
+    connection.execute("""
+        create temp table spend_facts as
+        select s.* exclude (campaign_name), creative, objective, strftime(date, '%Y-%m') cohort, 'all' scope
+        from spend s join places using (platform, campaign_id, adset_id, ad_id)""")
+
+
+def load_customers(
+    connection: duckdb.DuckDBPyConnection,
+    scores: pa.Table,
+    days: Any,
+    acquisition: pa.Table,
+    as_of: date,
+    high_tier: str,
+) -> None:
+    """Makes `customer` (one row each, with every grouping column) and `flow` (value by age in days)."""
+    connection.register("scores_in", _with_variance(scores))
+    connection.register("days_in", _days_table(days))
+    connection.register("acquisition_in", acquisition.select(ACQUISITION.names))
+    purchase = "orders > 0" if "orders" in _days_table(days).column_names else "amount >= 0"
+    connection.execute(
+        f"""
+        create temp table purchases as
+        select customer_id, day, sum(cast(amount as decimal(18, 6))) amount, bool_or({purchase}) purchase
+        from days_in where day <= $as_of group by all""",
+        {"as_of": as_of},
+    )
+    connection.execute(_CUSTOMERS, {"high": high_tier, "as_of": as_of})
+    connection.execute("""
+        create temp table flow as
+        select c.customer_no, greatest(p.day - c.acquired_on, 0) age, p.amount, p.purchase
+        from purchases p join customer c using (customer_id)""")
+    prepare_activity(connection)
+
+
+def _days_table(days: Any) -> pa.Table:
+    if isinstance(days, pa.Table):
+        return days
+    return days.connection.cursor().sql(f"select customer_id, day, amount, orders from {days.relation}").to_arrow_table()
+
+
+def _with_variance(scores: pa.Table) -> pa.Table:
+    clv, high = np.nan_to_num(floats(scores, "clv")), np.nan_to_num(floats(scores, "clv_high"))
+    kept = scores.select(["customer_id", "tier"])
+    return kept.append_column("clv", pa.array(clv)).append_column("variance", pa.array(customer_variance(clv, high)))
+
+
+# A campaign all of whose ads bear one label gives it to customers of whom no ad is known.
+_CUSTOMERS = f"""
+create temp table customer as
+with buyer as (
+    select customer_id, coalesce(min(day) filter (where purchase), min(day)) first_day, sum(amount) realised,
+           count(*) filter (where purchase) order_days
+    from purchases group by customer_id),
+first_order as (select customer_id, amount first_value from purchases join buyer using (customer_id) where day = first_day),
+source as (select distinct on (customer_id) * from acquisition_in order by customer_id, campaign_id, ad_id),
+known as (
+    select b.*, f.first_value, least(coalesce(a.acquired_at, b.first_day), b.first_day) acquired_on,
+           coalesce(a.platform, '') platform, coalesce(a.campaign_id, '') campaign_id, coalesce(a.adset_id, '') adset_id,
+           coalesce(a.ad_id, '') ad_id, coalesce(a.source, 'unknown') source, coalesce(a.basis, 'none') basis,
+           coalesce(s.clv, 0) clv, coalesce(s.variance, 0) variance, coalesce(s.tier = $high, false) high_tier,
+           s.customer_id is not null scored
+    from buyer b join first_order f using (customer_id) left join source a using (customer_id)
+         left join scores_in s using (customer_id)),
+ad_label as (select platform, campaign_id, ad_id, any_value(creative) creative, any_value(objective) objective
+             from places where ad_id <> '' group by all
+             having count(distinct creative) = 1 and count(distinct objective) = 1),
+campaign_label as (
+    select platform, campaign_id, case when count(distinct creative) = 1 then any_value(creative) end creative,
+           case when count(distinct objective) = 1 then any_value(objective) end objective
+    from places group by all)
+select k.*, row_number() over (order by k.customer_id) customer_no, strftime(acquired_on, '%Y-%m') cohort,
+       cast($as_of as date) - acquired_on age,
+       case when source = 'paid' then coalesce(a.creative, c.creative, 'unlabelled') else '{NOT_FROM_ADS}' end creative,
+       case when source = 'paid' then coalesce(a.objective, c.objective, 'unlabelled') else '{NOT_FROM_ADS}' end objective,
+       'all' scope
+from known k left join ad_label a using (platform, campaign_id, ad_id)
+     left join campaign_label c using (platform, campaign_id)"""

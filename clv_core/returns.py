@@ -1,0 +1,177 @@
+"""Customers and spend -> what the money bought: per campaign, ad set, ad, platform, label and cohort, with intervals."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+from typing import TYPE_CHECKING, Any
+
+import duckdb
+import pyarrow as pa
+
+from clv_core.acquired import label_spend, load_customers
+from clv_core.cohorts import curves
+from clv_core.decisions import decide, disagreements
+from clv_core.labels import LabelRules
+from clv_core.measures import measure
+from clv_core.payback import observed, with_payback
+from clv_core.spend import load_spend
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from datetime import date
+
+GROUPINGS: dict[str, tuple[str, ...]] = {
+    "campaigns": ("platform", "campaign_id"),
+    "adsets": ("platform", "campaign_id", "adset_id"),
+    "ads": ("platform", "campaign_id", "adset_id", "ad_id"),
+    "platforms": ("platform",),
+    "creative": ("creative",),
+    "objectives": ("objective",),
+    "cohorts": ("cohort",),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class ReturnSettings:
+    """How returns are judged. `common_error` is the relative error of the predicted level that all customers share.
+
+    Below `minimum_customers` a group gets no verdict. `target_roas`, `target_clv_roas`: what a campaign must reach; None
+    takes the average over all paid spend.
+    """
+
+    horizon_days: int = 365
+    confidence: float = 0.90
+    common_error: float = 0.05
+    minimum_customers: int = 30
+    high_tier: str = "high"
+    target_roas: float | None = None
+    target_clv_roas: float | None = None
+    months: int = 36
+    threads: int | None = None
+
+
+@dataclass(frozen=True)
+class Returns:
+    """What the money bought. Every table is Arrow; money columns are decimals in `currency`, ratios are floats.
+
+    Every grouping holds a row for customers and spend that fit nowhere (empty ids, organic, unknown), so each adds up to
+    `totals` (its row `all`).
+    """
+
+    currency: str
+    as_of: date
+    horizon_days: int
+    campaigns: pa.Table
+    adsets: pa.Table
+    ads: pa.Table
+    platforms: pa.Table
+    creative: pa.Table
+    objectives: pa.Table
+    cohorts: pa.Table
+    totals: pa.Table
+    coverage: pa.Table
+    retention: pa.Table
+    disagreements: pa.Table
+    restatements: pa.Table
+    warnings: tuple[str, ...] = ()
+
+    def tables(self) -> dict[str, pa.Table]:
+        """Every table by its name, to be written out."""
+        return {one.name: getattr(self, one.name) for one in fields(self) if isinstance(getattr(self, one.name), pa.Table)}
+
+
+def returns(
+    scores: pa.Table,
+    days: Any,
+    acquisition: pa.Table,
+    campaign_days: pa.Table,
+    *,
+    currency: str,
+    as_of: date,
+    rates: pa.Table | None = None,
+    labels: LabelRules | None = None,
+    settings: ReturnSettings | None = None,
+) -> Returns:
+    """What the money bought, as known on `as_of`.
+
+    `days`: customer_id, day, amount (a table, or `Transactions`); `acquisition`: see `attribution.attribute`; `rates`: dated,
+    into `currency`. Raises SpendError for campaign days that can't be converted.
+    """
+    settings, labels = settings or ReturnSettings(), labels or LabelRules()
+    with duckdb.connect() as connection:
+        if settings.threads:
+            connection.execute(f"set threads = {int(settings.threads)}")
+        restated, warnings = load_spend(connection, campaign_days, rates, currency, as_of)
+        label_spend(connection, labels)
+        load_customers(connection, scores, days, acquisition, as_of, settings.high_tier)
+        found = {name: _group(connection, keys, settings) for name, keys in GROUPINGS.items()}
+        found["campaigns"] = decide(_named(connection, found["campaigns"]), settings)
+        totals = _totals(connection, settings)
+        retention = curves(
+            connection, [("all", "'all'"), *((n, n) for n in ("platform", "creative", "cohort"))], settings.months
+        )
+        coverage = _coverage(connection)
+        warnings = (*warnings, *_warnings(connection, coverage, as_of))
+    return Returns(
+        currency, as_of, settings.horizon_days, totals=totals, coverage=coverage, retention=retention, warnings=warnings,
+        disagreements=disagreements(found["campaigns"], currency), restatements=restated, **found,
+    )  # fmt: skip
+
+
+def _group(connection: duckdb.DuckDBPyConnection, keys: Sequence[str], settings: ReturnSettings) -> pa.Table:
+    table = measure(connection, keys, common=settings.common_error, confidence=settings.confidence)
+    found = observed(connection, keys, settings.minimum_customers)
+    return with_payback(table, found, keys, horizon_days=settings.horizon_days, minimum=settings.minimum_customers)
+
+
+def _totals(connection: duckdb.DuckDBPyConnection, settings: ReturnSettings) -> pa.Table:
+    """Row `all` (blended: every customer over all spend), then a row per source; all spend belongs to `paid`."""
+    everything = _group(connection, ["scope"], settings)
+    connection.execute("alter table spend_facts add column source varchar default 'paid'")
+    by_source = _group(connection, ["source"], settings).rename_columns({"source": "scope"})
+    return pa.concat_tables([everything, by_source])
+
+
+def _named(connection: duckdb.DuckDBPyConnection, campaigns: pa.Table) -> pa.Table:
+    """Campaigns with name, account, labels and first and last day of spend; a campaign without results is named by its id."""
+    connection.register("campaigns_in", campaigns)
+    named = connection.sql("""
+        with facts as (
+            select platform, campaign_id, min(account_id) account_id, arg_max(campaign_name, date) campaign_name,
+                   min(date) filter (where spend > 0) first_spend_day, max(date) filter (where spend > 0) last_spend_day
+            from spend group by all),
+        labels as (select platform, campaign_id, string_agg(distinct creative, ', ' order by creative) creative,
+                          string_agg(distinct objective, ', ' order by objective) objective from places group by all)
+        select coalesce(nullif(f.campaign_name, ''), nullif(c.campaign_id, ''),
+                        case when c.platform = '' then 'not from ads, or unknown' else 'campaign unknown' end) campaign_name,
+               coalesce(f.account_id, '') account_id, coalesce(l.creative, '') creative, coalesce(l.objective, '') objective,
+               f.first_spend_day, f.last_spend_day, c.*
+        from campaigns_in c left join facts f using (platform, campaign_id) left join labels l using (platform, campaign_id)
+        order by c.spend desc, c.platform, c.campaign_id""").to_arrow_table()
+    connection.unregister("campaigns_in")
+    return named
+
+
+def _coverage(connection: duckdb.DuckDBPyConnection) -> pa.Table:
+    """`source, basis, customers, share, realised_value, predicted_clv`: where customers came from and how we know."""
+    return connection.sql("""
+        select source, basis, count(*) customers, count(*) / sum(count(*)) over () share, sum(realised) realised_value,
+               sum(clv) predicted_clv, count(*) filter (where campaign_id <> '') with_campaign
+        from customer group by all order by customers desc, source, basis""").to_arrow_table()
+
+
+def _warnings(connection: duckdb.DuckDBPyConnection, coverage: pa.Table, as_of: date) -> tuple[str, ...]:
+    [[customers, unscored, unknown, early]] = connection.execute("""
+        select count(*), count(*) filter (where not scored), count(*) filter (where source = 'unknown'),
+               count(*) filter (where source = 'paid' and acquired_on < (select min(date) from spend))
+        from customer""").fetchall()
+    found = []
+    if unscored:
+        found.append(f"{unscored:,} of {customers:,} customers with orders have no score and count with no future value")
+    if customers and unknown / customers > 0.1:
+        found.append(f"the source of {unknown / customers:.0%} of customers is unknown; their value is credited to no campaign")
+    if early:
+        found.append(
+            f"{early:,} customers came from ads before the first day of results: their cost is missing, so returns look better"
+        )
+    return tuple(found)
