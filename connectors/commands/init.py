@@ -27,7 +27,7 @@ def init_command(folder: Path, demo: bool, as_json: bool) -> None:
         from connectors.demo import world
         from connectors.protocol import utc_now
 
-        world.write(folder, utc_now().date())
+        world.write(folder, world.build(utc_now().date()))
         world.write_config(folder)
     else:
         starter.write(folder)

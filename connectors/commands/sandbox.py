@@ -56,7 +56,9 @@ def sandboxes(
 )
 @click.option("--state", type=click.Path(file_okay=False, path_type=Path), help="Keep what the sandboxes hold in this folder.")
 @click.option(
-    "--campaigns", type=click.Path(dir_okay=False, exists=True, path_type=Path), help="Campaign rows to report (JSON)."
+    "--campaigns",
+    type=click.Path(dir_okay=False, exists=True, path_type=Path),
+    help="Campaign rows to report (JSON by platform; default: the demo's).",
 )
 @click.option("--free-ports", is_flag=True, help="Any free ports instead of 8801 to 8806.")
 @json_option
@@ -67,7 +69,7 @@ def sandbox_command(only: tuple[str, ...], state: Path | None, campaigns: Path |
 
     Example: clvsync sandbox --state /tmp/rehearsal
     """
-    rows: dict[str, Any] = json.loads(campaigns.read_text()) if campaigns else {}
+    rows = _campaigns(campaigns)
     stopped = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stopped.set())
@@ -82,6 +84,16 @@ def sandbox_command(only: tuple[str, ...], state: Path | None, campaigns: Path |
         say(f"error: a port is taken: {error.strerror or error} (another sandbox may be running; or use --free-ports)")
         return 1
     return 0
+
+
+def _campaigns(file: Path | None) -> dict[str, Any]:
+    if file is not None:
+        rows: dict[str, Any] = json.loads(file.read_text())
+        return rows
+    from connectors.demo import world
+    from connectors.protocol import utc_now
+
+    return world.build(utc_now().date()).campaigns
 
 
 def _tell(addresses: dict[str, dict[str, str]], as_json: bool) -> None:

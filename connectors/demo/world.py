@@ -6,7 +6,7 @@ reports older than 37 months, so all dates are shifted by whole weeks until the 
 
 from __future__ import annotations
 
-import json
+from dataclasses import dataclass
 from datetime import date, timedelta
 from importlib.resources import files
 from pathlib import Path
@@ -26,11 +26,6 @@ NOTE = (
     "Orders are real: CDNOW, 23,570 customers, 1997-98 (Fader and Hardie), dates shifted by {weeks} whole weeks. "
     "Contacts, acquisition sources, campaigns and spend are simulated."
 )
-PORTS = {
-    "meta": {"address": 8801, "admin": 8802},
-    "google": {"data_manager": 8803, "ads": 8804},
-    "tiktok": {"address": 8805, "admin": 8806},
-}
 
 
 def shift(today: date) -> timedelta:
@@ -38,23 +33,35 @@ def shift(today: date) -> timedelta:
     return timedelta(weeks=(today - timedelta(days=1) - LAST_ORDER).days // 7)
 
 
-def write(folder: Path, today: date) -> dict[str, list[dict[str, Any]]]:
-    """Campaign rows by platform, for the sandboxes; config and data are written to `folder`."""
+@dataclass(frozen=True)
+class World:
+    """The demo's tables: real orders, simulated contacts, and campaign rows by platform."""
+
+    orders: pd.DataFrame
+    contacts: pd.DataFrame
+    campaigns: dict[str, list[dict[str, Any]]]
+    weeks: int
+
+
+def build(today: date) -> World:
+    """The world as of `today`: the same for the same day."""
     moved = shift(today)
     orders = pd.read_parquet(Path(str(files("connectors.demo") / "cdnow.parquet")))
     orders["date"] = (pd.to_datetime(orders["date"]) + moved).dt.date
-    data = folder / "data"
-    data.mkdir(parents=True, exist_ok=True)
-    orders[["customer_id", "date", "quantity", "spend"]].to_csv(data / "orders.csv", index=False)
     rng = np.random.default_rng(SEED)
     customers = _customers(orders, rng)
     contacts = pd.DataFrame(people.contacts(customers.index.to_numpy(), rng))
-    contacts = pd.concat([contacts, _sources(customers)], axis=1)
-    contacts.to_csv(data / "contacts.csv", index=False)
     rows = {platform: campaigns.days(customers, platform, rng) for platform in ("meta", "google", "tiktok")}
-    (data / "campaigns.json").write_text(json.dumps(rows))
-    (data / "note.txt").write_text(NOTE.format(weeks=moved.days // 7))
-    return rows
+    return World(orders, pd.concat([contacts, _sources(customers)], axis=1), rows, moved.days // 7)
+
+
+def write(folder: Path, world: World) -> None:
+    """Nothing: orders and contacts are CSV files in `folder`/data."""
+    data = folder / "data"
+    data.mkdir(parents=True, exist_ok=True)
+    world.orders[["customer_id", "date", "quantity", "spend"]].to_csv(data / "orders.csv", index=False)
+    world.contacts.to_csv(data / "contacts.csv", index=False)
+    (data / "note.txt").write_text(NOTE.format(weeks=world.weeks))
 
 
 def write_config(folder: Path, addresses: Mapping[str, str] | None = None) -> None:
