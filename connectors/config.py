@@ -250,12 +250,11 @@ def load(folder: Path) -> Settings:
             model if optional else (lambda name=name, model=model: Document(folder / f"{name}.yaml").check(model))  # type: ignore[misc]
         )
         parts[name] = _collect(read, mistakes)
-    shared, platforms = _collect(lambda: _platforms(Document(folder / "platforms.yaml"), mistakes), mistakes) or (
-        _Platforms(),
-        {},
-    )
-    if parts["audiences"] is not None and platforms:
-        mistakes += _wrong_platforms(Document(folder / "audiences.yaml"), parts["audiences"], platforms)
+    document = _collect(lambda: Document(folder / "platforms.yaml"), mistakes)
+    shared, platforms = _platforms(document, mistakes) if document else (_Platforms(), {})
+    if parts["audiences"] is not None and document:
+        named = [key for key in document.data if key not in _Platforms.model_fields]
+        mistakes += _wrong_platforms(Document(folder / "audiences.yaml"), parts["audiences"], named)
     if mistakes:
         raise mistakes[0] if len(mistakes) == 1 else ConfigurationErrors(mistakes)
     return Settings(folder, **parts, consent=shared.consent, identity=shared.identity, platforms=platforms)
@@ -287,10 +286,10 @@ def _platforms(document: Document, mistakes: list[ConfigurationError]) -> tuple[
         checked = _collect(lambda model=model, name=name, block=block: document.check(model, block or {}, (name,)), mistakes)  # type: ignore[misc]
         if checked is not None:
             found[name] = checked
-    return document.check(_Platforms, shared), found
+    return _collect(lambda: document.check(_Platforms, shared), mistakes) or _Platforms(), found
 
 
-def _wrong_platforms(document: Document, audiences: Audiences, platforms: dict[str, Any]) -> list[ConfigurationError]:
+def _wrong_platforms(document: Document, audiences: Audiences, platforms: list[str]) -> list[ConfigurationError]:
     wrong = []
     for row, audience in enumerate(audiences.audiences):
         for column, name in enumerate(audience.platforms):

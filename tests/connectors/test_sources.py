@@ -1,0 +1,102 @@
+"""Sources: one row per person, ids as text, nobody's consent widened."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import pytest
+
+from connectors import sources
+from connectors.config import TableSource
+from connectors.errors import ConfigurationError
+
+
+def contacts(folder: Path, name: str, text: str, **columns: str) -> dict[str, dict[str, Any]]:
+    (folder / name).write_text(text)
+    rows = sources.contacts(TableSource(path=name, columns=columns), folder).to_pylist()
+    return {row["customer_id"]: row for row in rows}
+
+
+def test_repeated_rows_are_one_person_with_all_identifiers(tmp_path: Path) -> None:
+    found = contacts(
+        tmp_path, "c.csv", "customer_id,email,phone,city\n007,a@x.org,1,\n007,b@x.org|c@x.org,,Oslo\n7,d@x.org,,\n"
+    )
+    assert sorted(found) == ["007", "7"]
+    assert sorted(found["007"]["email"]) == ["a@x.org", "b@x.org", "c@x.org"]
+    assert found["007"]["city"] == "Oslo"
+
+
+def test_lists_come_as_json_too(tmp_path: Path) -> None:
+    line = json.dumps({"customer_id": 1, "email": ["a@x.org", "b@x.org"], "country": "NO"})
+    found = contacts(tmp_path, "c.jsonl", line + "\n")
+    assert sorted(found["1"]["email"]) == ["a@x.org", "b@x.org"]
+    assert found["1"]["country"] == "NO"
+    found = contacts(tmp_path, "d.csv", 'customer_id,email\n1,"[""a@x.org"",""b@x.org""]"\n')
+    assert sorted(found["1"]["email"]) == ["a@x.org", "b@x.org"]
+
+
+@pytest.mark.parametrize(
+    ("values", "expected"),
+    [
+        (["granted", "granted"], "granted"),
+        (["granted", "denied"], "denied"),
+        (["granted", ""], None),
+        (["", "false"], "false"),
+        (["true"], "true"),
+    ],
+)
+def test_the_least_consent_of_several_rows_counts(tmp_path: Path, values: list[str], expected: str | None) -> None:
+    rows = "".join(f"1,{value}\n" for value in values)
+    found = contacts(tmp_path, "c.csv", "customer_id,consent_ad_user_data\n" + rows)
+    assert found["1"]["consent_ad_user_data"] == expected
+
+
+def test_do_not_sell_in_any_row_counts(tmp_path: Path) -> None:
+    found = contacts(tmp_path, "c.csv", "customer_id,do_not_sell\n1,\n1,yes\n2,false\n")
+    assert found["1"]["do_not_sell"] == "yes"
+    assert found["2"]["do_not_sell"] is None
+
+
+def test_a_missing_column_is_named_with_what_is_there(tmp_path: Path) -> None:
+    with pytest.raises(ConfigurationError, match=r"c\.csv: column 'customer_id' is missing; the table has: kunde, email"):
+        contacts(tmp_path, "c.csv", "kunde,email\n1,a@x.org\n")
+    found = contacts(tmp_path, "c.csv", "kunde,email\n1,a@x.org\n", customer_id="kunde")
+    assert found["1"]["email"] == ["a@x.org"]
+
+
+def test_a_missing_file_is_named(tmp_path: Path) -> None:
+    with pytest.raises(ConfigurationError, match="there is no file"):
+        sources.contacts(TableSource(path="none.csv"), tmp_path)
+
+
+def test_queries_on_duckdb_and_sqlite_files(tmp_path: Path) -> None:
+    with duckdb.connect(str(tmp_path / "shop.duckdb")) as connection:
+        connection.execute("CREATE TABLE people AS SELECT '01' AS customer_id, 'a@x.org' AS email")
+    with sqlite3.connect(tmp_path / "shop.sqlite") as lite:
+        lite.execute("CREATE TABLE people (customer_id TEXT, email TEXT)")
+        lite.execute("INSERT INTO people VALUES ('01', 'a@x.org')")
+    lite.close()
+    for database in ("shop.duckdb", "shop.sqlite"):
+        table = sources.contacts(TableSource(sql="SELECT * FROM people", database=database), tmp_path)
+        assert table.to_pylist()[0]["customer_id"] == "01"
+        assert table.to_pylist()[0]["email"] == ["a@x.org"]
+
+
+def test_a_failing_query_says_so_without_the_password(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("WAREHOUSE_URL", "postgres://someone:hunter2@127.0.0.1:1/shop")
+    with pytest.raises(ConfigurationError) as caught:
+        sources.contacts(TableSource(sql="SELECT 1", database="env:WAREHOUSE_URL"), tmp_path)
+    assert "hunter2" not in str(caught.value)
+
+
+def test_rates_must_be_readable(tmp_path: Path) -> None:
+    (tmp_path / "r.csv").write_text("date,currency,rate\n2026-01-02,EUR,1.10\n")
+    table = sources.rates(TableSource(path="r.csv"), tmp_path)
+    assert str(table.to_pylist()[0]["rate"]) == "1.100000000"
+    (tmp_path / "r.csv").write_text("date,currency,rate\n02.01.2026,EUR,1.10\n")
+    with pytest.raises(ConfigurationError, match="rates are not readable"):
+        sources.rates(TableSource(path="r.csv"), tmp_path)
