@@ -33,10 +33,25 @@ class Parameter:
 class OrderModel(Protocol):
     """A fitted model of when customers order. Made by the class method `fit`; immutable."""
 
-    name: str  # "bg_nbd", "mbg_nbd", "pareto_nbd", ...
-    parameters: Mapping[str, Parameter]
-    log_likelihood: float  # of the data it was fitted to, without penalty
-    warnings: tuple[str, ...]  # e.g. "no drop-out in the data: p_alive is 1 for all"
+    @property
+    def name(self) -> str:
+        """The model id: bg_nbd, mbg_nbd, pareto_nbd, ..."""
+        ...
+
+    @property
+    def parameters(self) -> Mapping[str, Parameter]:
+        """The estimates by name."""
+        ...
+
+    @property
+    def log_likelihood(self) -> float:
+        """Of the data it was fitted to, without penalty."""
+        ...
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """Plain sentences, e.g. "no drop-out in the data: p_alive is 1 for all ..."."""
+        ...
 
     @classmethod
     def fit(cls, x: Floats, t_x: Floats, T: Floats, weights: Floats | None = None) -> Self:

@@ -1,0 +1,106 @@
+"""Maximum of a log-likelihood: damped Newton on log-parameters, from several starts, inside bounds."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from clv_core.models.base import CannotFitError, Floats
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+Surface = Callable[[Floats], tuple[float, Floats, Floats]]  # log-parameters -> value, gradient, Hessian
+
+ENOUGH = 1e-8  # a step that promises less log-likelihood than this ends the climb
+STEPS = 200
+
+
+@dataclass(frozen=True, slots=True)
+class Optimum:
+    """Where the climb ended: log-parameters, value, Hessian, which of them lie on a bound, and whether it converged."""
+
+    theta: Floats
+    value: float
+    hessian: Floats
+    bounded: NDArray[np.bool_]
+    converged: bool
+
+    def covariance(self) -> Floats:
+        """Inverse of minus the Hessian over the free log-parameters; zero rows for those on a bound.
+
+        A direction without curvature gets nan: its parameters are not identified.
+        """
+        free = np.flatnonzero(~self.bounded)
+        result = np.zeros_like(self.hessian)
+        curvature = -self.hessian[np.ix_(free, free)]
+        values, vectors = np.linalg.eigh(curvature)
+        if np.any(values <= 1e-12 * max(1.0, float(np.abs(values).max(initial=0.0)))):
+            result[np.ix_(free, free)] = np.nan
+            return result
+        result[np.ix_(free, free)] = (vectors / values) @ vectors.T
+        return result
+
+
+def maximise(surface: Surface, starts: Sequence[Floats], lower: Floats, upper: Floats, rough: Surface | None = None) -> Optimum:
+    """The best optimum reached from the starts; raises CannotFitError when none converges.
+
+    `rough` is a cheap stand-in of the surface: the starts climb it first and only the best goes on to the real one.
+    """
+    climbs = [climb(rough or surface, start, lower, upper) for start in starts]
+    best = max(climbs, key=lambda one: one.value)
+    if rough is not None:
+        best = climb(surface, best.theta, lower, upper)
+    if not best.converged or not np.isfinite(best.value):
+        raise CannotFitError("the likelihood has no maximum that could be reached: choose another model or a longer history")
+    return best
+
+
+def climb(surface: Surface, start: Floats, lower: Floats, upper: Floats) -> Optimum:
+    """The optimum uphill of `start`: Newton steps on |curvature|, within a trust radius and the bounds."""
+    theta = np.clip(start, lower, upper)
+    value, gradient, hessian = surface(theta)
+    radius, converged = 2.0, False
+    for _ in range(STEPS):
+        held = ((theta <= lower) & (gradient <= 0)) | ((theta >= upper) & (gradient >= 0))
+        step, promise = _step(gradient, hessian, ~held)
+        if promise < ENOUGH:
+            converged = True
+            break
+        length = float(np.linalg.norm(step))
+        trial = np.clip(theta + step * min(1.0, radius / length), lower, upper)
+        moved = trial - theta
+        expected = float(gradient @ moved + 0.5 * moved @ hessian @ moved)
+        reached, new_gradient, new_hessian = surface(trial)
+        gain = reached - value
+        if not np.isfinite(reached) or gain < -1e-12 * abs(value):
+            radius = 0.25 * min(length, radius)
+            if radius < 1e-10:
+                converged = promise < 1e-5  # rounding hides the rest of the hill
+                break
+            continue
+        if gain > 0.5 * expected:
+            radius = max(radius, 2.0 * min(length, radius))
+        elif gain < 0.1 * expected:
+            radius *= 0.5
+        flat = abs(gain) < ENOUGH and float(np.abs(moved).max()) < 1e-3
+        theta, value, gradient, hessian = trial, reached, new_gradient, new_hessian
+        if flat:
+            converged = True
+            break
+    return Optimum(theta, value, hessian, (theta <= lower) | (theta >= upper), converged)
+
+
+def _step(gradient: Floats, hessian: Floats, free: NDArray[np.bool_]) -> tuple[Floats, float]:
+    """The Newton step over the free coordinates and the gain it promises."""
+    step = np.zeros_like(gradient)
+    if not free.any():
+        return step, 0.0
+    slope = gradient[free]
+    values, vectors = np.linalg.eigh(-hessian[np.ix_(free, free)])
+    size = np.maximum(np.abs(values), 1e-9 * max(1.0, float(np.abs(values).max())))
+    step[free] = vectors @ ((vectors.T @ slope) / size)
+    return step, 0.5 * float(slope @ step[free])
