@@ -31,18 +31,15 @@ class Document:
         self._tree = _parse(path)
         self.data: dict[str, Any] = _plain(self._tree)
 
-    def place(self, steps: Steps) -> Place:
-        """File, line and column of the value (or of the nearest one around it) that `steps` lead to."""
+    def place(self, steps: Steps, *, of_key: bool = False) -> Place:
+        """File, line and column of the value (or its key, or the nearest thing around it) that `steps` lead to."""
         node: Any = self._tree
         line, column = 0, 0
         for step in steps:
             if isinstance(node, CommentedMap) and step in node:
-                line, column = node.lc.value(step) if _is_scalar(node[step]) else node.lc.key(step)
+                line, column = node.lc.value(step) if _is_scalar(node[step]) and not of_key else node.lc.key(step)
             elif isinstance(node, CommentedSeq) and isinstance(step, int) and step < len(node):
                 line, column = node.lc.item(step)
-            elif isinstance(node, CommentedMap) and _misspelt(node, step):
-                line, column = node.lc.key(_misspelt(node, step))
-                break
             else:
                 break
             node = node[step]
@@ -53,15 +50,31 @@ class Document:
         try:
             return model.model_validate(self.data if data is None else data)
         except ValidationError as invalid:
-            found = [self._mistake(error, at, model) for error in invalid.errors()]
+            errors = [(self._steps(at, error["loc"]), error) for error in invalid.errors()]
+            found = [self._mistake(steps, error, model) for steps, error in errors if not _outdone(steps, errors)]
             raise ConfigurationErrors(found) from None
 
-    def mistake(self, steps: Steps, message: str, remedy: str = "") -> ConfigurationError:
+    def mistake(self, steps: Steps, message: str, remedy: str = "", *, of_key: bool = False) -> ConfigurationError:
         """An error placed at `steps`."""
-        return ConfigurationError(message, remedy=remedy, place=self.place(steps))
+        return ConfigurationError(message, remedy=remedy, place=self.place(steps, of_key=of_key))
 
-    def _mistake(self, error: Any, at: Steps, model: type[BaseModel]) -> ConfigurationError:
-        steps: Steps = (*at, *(step for step in error["loc"] if not _is_branch(step)))
+    def _steps(self, at: Steps, location: Sequence[str | int]) -> Steps:
+        """The place in the file: pydantic's location without the names of the branches of a union it tried."""
+        node: Any = self._tree
+        steps: Steps = ()
+        path = (*at, *location)
+        for position, step in enumerate(path):
+            inside = (isinstance(node, CommentedMap) and step in node) or (
+                isinstance(node, CommentedSeq) and isinstance(step, int)
+            )
+            if inside:
+                node = node[step]
+            elif position < len(path) - 1 or (isinstance(step, str) and "[" in step):
+                continue
+            steps = (*steps, step)
+        return steps
+
+    def _mistake(self, steps: Steps, error: Any, model: type[BaseModel]) -> ConfigurationError:
         message = str(error["msg"]).removeprefix("Value error, ").removeprefix("Assertion failed, ")
         remedy = ""
         if error["type"] == "extra_forbidden":
@@ -71,7 +84,7 @@ class Document:
             remedy = f"did you mean {near[0]}?" if near else f"known here: {', '.join(known)}" if known else "remove it"
         elif error["type"] == "missing":
             message = "this setting is needed and missing"
-        return self.mistake(steps, message, remedy)
+        return self.mistake(steps, message, remedy, of_key=error["type"] == "extra_forbidden")
 
 
 def _parse(path: Path) -> CommentedMap:
@@ -111,13 +124,9 @@ def _is_scalar(node: Any) -> bool:
     return not isinstance(node, CommentedMap | CommentedSeq)
 
 
-def _is_branch(step: str | int) -> bool:
-    # pydantic names the branch of a union it tried; that is no place in the file
-    return isinstance(step, str) and (step.startswith(("function-", "tagged-union", "lax-or", "is-instance")) or "[" in step)
-
-
-def _misspelt(node: CommentedMap, step: str | int) -> Any:
-    return next((key for key in node if str(key) == str(step)), None)
+def _outdone(steps: Steps, errors: Sequence[tuple[Steps, Any]]) -> bool:
+    # of the branches of a union, the one that got further into the file is the one that was meant
+    return any(len(other) > len(steps) and other[: len(steps)] == steps for other, _ in errors)
 
 
 def _keys_at(model: type[BaseModel], steps: Sequence[str | int]) -> list[str]:
@@ -126,7 +135,7 @@ def _keys_at(model: type[BaseModel], steps: Sequence[str | int]) -> list[str]:
         if isinstance(step, int):
             continue
         field = getattr(current, "model_fields", {}).get(step)
-        current = _model_in(field.annotation) if field else None
+        current = _model_in(field.annotation) if field else current
     return sorted(getattr(current, "model_fields", {}))
 
 
