@@ -1,7 +1,7 @@
 # Everything a newcomer types. Needs git, make and Python 3.11; the rest is set up in .venv.
 PYTHON ?= python3.11
 BIN := .venv/bin
-.PHONY: setup demo test lint bench soak lock clean
+.PHONY: setup demo test lint bench soak lock schemas clean
 
 setup: .venv/.ready
 
@@ -31,6 +31,9 @@ soak: setup
 lock:
 	@$(BIN)/uv pip compile -q pyproject.toml --extra test --extra warehouse --generate-hashes --no-emit-index-url --no-header \
 	  --no-annotate --python-version 3.11 -o requirements.lock
+
+schemas: setup
+	@$(BIN)/python -c "from pathlib import Path; from connectors.schema import write_schemas; write_schemas(Path('docs/schema'))"
 
 clean:
 	@rm -rf .venv out .mypy_cache .ruff_cache .pytest_cache .hypothesis
