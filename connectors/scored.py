@@ -1,0 +1,191 @@
+"""Orders -> checked transactions -> scores, for the commands and the job: what config says, in the core's own terms."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any
+
+from connectors import sources
+from connectors.config import load
+from connectors.errors import ConfigurationError
+from connectors.protocol import utc_now
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from datetime import date
+    from pathlib import Path
+
+    import pyarrow as pa
+    from clv_core.transactions import OrderRules, Transactions
+
+    from clv_core.choice import Choice
+    from clv_core.scoring import Scores, ScoreSettings
+    from clv_core.validation import Backtest
+    from connectors.commands.output import Progress
+    from connectors.config import ModelSettings, Settings
+
+
+@dataclass(frozen=True)
+class Scored:
+    """Checked transactions and the scores made from them."""
+
+    transactions: Transactions
+    scores: Scores
+    as_of: date
+    settings: ScoreSettings
+
+
+def order_rules(settings: Settings) -> OrderRules:
+    """Currency, rates, time zone and what counts as value, as config says."""
+    from clv_core.transactions import OrderRules
+
+    source = settings.sources
+    return OrderRules(
+        currency=source.currency,
+        rates=sources.rates(source.rates, settings.folder) if source.rates else None,
+        timezone=source.timezone,
+        value=settings.model.value,
+    )
+
+
+def score_settings(model: ModelSettings, horizon_days: int | None = None) -> ScoreSettings:
+    """model.yaml in the core's terms; raises ConfigurationError for candidates that don't exist."""
+    from clv_core.scoring import ScoreSettings
+    from clv_core.tiers import TierRules
+    from clv_core.validation import GateRules
+
+    tiers, gate = model.tiers, model.gate
+    chosen: dict[str, Any] = {"candidates": tuple(model.candidates)} if model.candidates else {}
+    try:
+        return ScoreSettings(
+            horizon_days=horizon_days or model.horizon_days,
+            annual_discount=model.annual_discount,
+            tiers=TierRules(method=tiers.method, high=tiers.high, middle=tiers.middle, hysteresis=tiers.hysteresis),
+            gate=GateRules(
+                total_low=gate.lowest_ratio, total_high=gate.highest_ratio, compare_top20=gate.must_match_past_spend
+            ),
+            **chosen,
+        )
+    except ValueError as error:
+        raise ConfigurationError(f"model.yaml: {error}") from None
+
+
+def transactions(settings: Settings) -> Transactions:
+    """The checked transactions of config's orders."""
+    from clv_core.transactions import check_orders
+
+    source = settings.sources.orders
+    return check_orders(sources.orders(source, settings.folder), order_rules(settings), columns=source.columns)
+
+
+def day_of(settings: Settings, checked: Transactions, now: Callable[[], Any] = utc_now) -> date:
+    """The last day that counts, as config says, in the business's time zone."""
+    from zoneinfo import ZoneInfo
+
+    wanted = settings.sources.as_of
+    if wanted == "last_order":
+        return checked.last_day
+    if wanted == "yesterday":
+        today: date = now().astimezone(ZoneInfo(settings.sources.timezone)).date()
+        return today - timedelta(days=1)
+    return wanted
+
+
+def of_file(file: Path, as_of: date | None, horizon_days: int | None, shown: Progress) -> Scored:
+    """Scores of a file of orders, with the defaults of model.yaml; no config is read."""
+    from clv_core.transactions import check_orders
+
+    from clv_core.scoring import score
+    from connectors.config import ModelSettings
+
+    shown("reading orders", 0, 0)
+    checked = check_orders(file)
+    chosen = score_settings(ModelSettings(), horizon_days)
+    shown("scoring customers", 0, 0)
+    day = as_of or checked.last_day
+    return Scored(checked, score(checked, day, chosen), day, chosen)
+
+
+def of_config(folder: Path, as_of: date | None, horizon_days: int | None, shown: Progress) -> Scored:
+    """Scores of config's orders."""
+    settings = load(folder)
+    shown("reading orders", 0, 0)
+    checked = transactions(settings)
+    shown("scoring customers", 0, 0)
+    return of_transactions(settings, checked, as_of or day_of(settings, checked), horizon_days=horizon_days)
+
+
+def of_transactions(
+    settings: Settings,
+    checked: Transactions,
+    day: date,
+    *,
+    horizon_days: int | None = None,
+    choice: Choice | None = None,
+    contacts: pa.Table | None = None,
+    previous: pa.Table | None = None,
+) -> Scored:
+    """Scores with everything config knows of customers: contacts, engagement, the tiers of the previous run."""
+    from clv_core.scoring import score
+
+    chosen = score_settings(settings.model, horizon_days)
+    source = settings.sources.engagement
+    events = sources.engagement(source, settings.folder) if source else None
+    made = score(checked, day, chosen, choice=choice, engagement=events, contacts=contacts, previous=previous)
+    return Scored(checked, made, day, chosen)
+
+
+def backtest(file: Path | None, folder: Path, split: date | None, horizon_days: int | None, shown: Progress) -> Backtest:
+    """The backtest of a file's orders, or of config's."""
+    from clv_core.transactions import check_orders
+
+    from clv_core.validation import backtest as judge
+    from connectors.config import ModelSettings
+
+    shown("reading orders", 0, 0)
+    if file:
+        checked, chosen = check_orders(file), score_settings(ModelSettings(), horizon_days)
+    else:
+        settings = load(folder)
+        checked, chosen = transactions(settings), score_settings(settings.model, horizon_days)
+    shown("backtesting models", 0, 0)
+    return judge(checked, split, chosen.horizon_days, chosen)
+
+
+def summary(scored: Scored) -> dict[str, Any]:
+    """What was scored: customers, model, and the tiers' shares of customers and of value."""
+    import pyarrow.compute as pc
+
+    table = scored.scores.table
+    total = pc.sum(table["clv"]).as_py() or 0.0
+    groups = table.group_by("tier").aggregate([("customer_id", "count"), ("clv", "sum"), ("value_to_date", "sum")]).to_pylist()
+    found = {group["tier"]: group for group in groups}
+    tiers = [
+        {
+            "tier": tier,
+            "customers": found[tier]["customer_id_count"],
+            "share_of_customers": found[tier]["customer_id_count"] / table.num_rows,
+            "clv": found[tier]["clv_sum"],
+            "share_of_clv": found[tier]["clv_sum"] / total if total else 0.0,
+            "mean_clv": found[tier]["clv_sum"] / found[tier]["customer_id_count"],
+        }
+        for tier in ("high", "middle", "low")
+        if tier in found
+    ]
+    return {
+        "customers": table.num_rows,
+        "orders": scored.transactions.orders,
+        "currency": scored.transactions.currency,
+        "as_of": scored.as_of,
+        "horizon_days": scored.settings.horizon_days,
+        "model": scored.scores.choice.model,
+        "tiers": tiers,
+        "warnings": [*(str(one) for one in scored.transactions.findings), *scored.scores.warnings],
+    }
+
+
+def finite(row: Mapping[str, Any]) -> dict[str, Any]:
+    """The row with what is not a number as None, so that it is valid JSON."""
+    return {key: None if isinstance(value, float) and not math.isfinite(value) else value for key, value in row.items()}
