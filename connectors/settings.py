@@ -1,4 +1,4 @@
-"""YAML -> checked settings; every mistake at once, as file:line:column: field: message."""
+"""What each platform's own settings build on, and how an address or a secret is judged."""
 
 from __future__ import annotations
 
