@@ -1,0 +1,77 @@
+"""TikTok (API for Business v1.3): the platform object and its limits. Light to import: httpx comes with `connect`."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from connectors.protocol import Capabilities, IdentifierField, Operation, Recipe, utc_now
+from connectors.tiktok.settings import TikTokSettings
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from datetime import datetime
+
+    from connectors.protocol import Connector
+    from connectors.tiktok.settings import TikTokAccount
+
+
+def recipe(email: str = "email_plain", phone: str = "phone_e164") -> Recipe:
+    """The identifiers TikTok matches on; up to three e-mails and phones per person fit one row of a customer file."""
+    return Recipe(
+        version=f"tiktok-1:{email}:{phone}",
+        fields=(
+            IdentifierField("EMAIL", "email", email, values=3),
+            IdentifierField("PHONE", "phone", phone, values=3),
+            IdentifierField("MAID", "mobile_ad_id", "mobile_ad_id"),
+        ),
+    )
+
+
+CAPABILITIES = Capabilities(
+    platform="tiktok",
+    recipe=recipe(),
+    value_weighted=False,  # no value column exists in any audience call (fact sheet, section 3.2)
+    batch_rows=20_000_000,  # one delivery is one update call: fewer than 50 files of 250 MB
+    operations=frozenset(Operation),
+    minimum_size=1000,
+    removal_floor=1000,
+    maximum_audiences=400,
+    membership_days=None,  # 365 days after the last edit or use, which no member needs to be sent again for
+    replace_interval_hours=24,
+    edit_interval_hours=24,
+    settles=True,
+    mixed_operations=False,  # an audience that is being processed takes no second operation
+    lookalikes=True,
+    lookalike_minimum=1000,
+    lookalike_immutable=True,
+    exclusion_path="stream",
+)
+
+PHONE_RULES = {"plus": "phone_e164", "digits": "phone_digits"}
+
+
+class TikTokPlatform:
+    """What the entry point names."""
+
+    name = "tiktok"
+    capabilities = CAPABILITIES
+    settings: type[TikTokSettings] = TikTokSettings
+
+    def connect(self, settings: Any, account: Any, *, now: Callable[[], datetime] = utc_now) -> Connector:
+        """A connector for one advertiser account; opens no connection yet."""
+        from connectors.tiktok.connector import TikTokConnector
+
+        chosen: TikTokSettings = settings
+        owner: TikTokAccount = account
+        limits = replace(CAPABILITIES, recipe=recipe(phone=PHONE_RULES[chosen.phone_form]))
+        return TikTokConnector(chosen, owner, limits, now=now)
+
+    def sandbox(self) -> Any:
+        """The strict local stand-in for TikTok."""
+        from connectors.tiktok.sandbox import TikTokSandbox
+
+        return TikTokSandbox()
+
+
+platform = TikTokPlatform()

@@ -1,0 +1,157 @@
+"""One advertiser account on TikTok, as the engine's protocol asks for it."""
+
+from __future__ import annotations
+
+import hashlib
+import threading
+import time
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from connectors.errors import FatalError, SyncError
+from connectors.protocol import (
+    AudienceHandle,
+    AudienceSpec,
+    AudienceState,
+    AudienceStatus,
+    Check,
+    Operation,
+    Receipt,
+    utc_now,
+)
+from connectors.settings import reveal
+from connectors.tiktok.audiences import Directory
+from connectors.tiktok.client import Client
+from connectors.tiktok.deliveries import Deliveries
+from connectors.tiktok.lookalikes import Lookalikes
+from connectors.tiktok.pace import Pacer
+from connectors.tiktok.results import Results
+from connectors.tiktok.segments import Segments
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+    from datetime import date, datetime
+
+    from connectors.protocol import Batch, CampaignDay, Capabilities, LookalikeSpec
+    from connectors.tiktok.settings import TikTokAccount, TikTokSettings
+
+BURST = 5.0  # calls that may leave at once, within every documented level
+_pacers: dict[tuple[str, str, float], Pacer] = {}
+_pacers_lock = threading.Lock()
+
+
+def shared_pacer(settings: TikTokSettings, token: str) -> Pacer:
+    """The bucket of an app: its accounts share TikTok's limits, so they share this. Keyed by a digest of the token."""
+    key = (settings.api_base, hashlib.sha256(token.encode()).hexdigest(), settings.requests_per_second)
+    with _pacers_lock:
+        return _pacers.setdefault(key, Pacer(settings.requests_per_second, BURST))
+
+
+class TikTokConnector:
+    """Audiences and results of one advertiser."""
+
+    def __init__(
+        self,
+        settings: TikTokSettings,
+        account: TikTokAccount,
+        capabilities: Capabilities,
+        *,
+        now: Callable[[], datetime] = utc_now,
+        sleep: Callable[[float], None] = time.sleep,
+        pacer: Pacer | None = None,
+    ) -> None:
+        self.capabilities, self.account_id, self._account, self._now = capabilities, account.account_id, account, now
+        secret = settings.credentials
+        token = secret if isinstance(secret, str) else reveal(secret.access_token, field="tiktok.credentials.access_token")
+        pace = pacer or shared_pacer(settings, token)
+        self._client = Client(settings.api_base, token, pace, timeout=settings.timeout_seconds, sleep=sleep)
+        columns = capabilities.recipe.columns()
+        self._directory = Directory(self._client, self.account_id, now)
+        self._deliveries = Deliveries(self._directory, columns, settings.file_type)
+        self._segments = Segments(self._directory, columns)
+        self._lookalikes = Lookalikes(self._directory, settings.lookalike)
+        self._results = Results(self._client, self.account_id, account.currency, list(settings.purchases), now)
+
+    def check(self) -> Sequence[Check]:
+        """Token, account, currency and time zone, and the permission for audiences; changes nothing."""
+        checks = [self._ask("token", lambda: self._client.get("/user/info/", {}))]
+        if checks[0].ok:
+            checks.append(self._ask("account", self._check_account))
+            query = {"advertiser_id": self.account_id, "page": 1, "page_size": 1}
+            checks.append(self._ask("audiences", lambda: self._client.get("/dmp/custom_audience/list/", query)))
+        return checks
+
+    def find_or_create(self, spec: AudienceSpec, remote_id: str = "") -> AudienceHandle:
+        """The audience; a file audience that isn't there yet has no id until its first ADD makes it."""
+        handle = AudienceHandle("tiktok", self.account_id, spec)
+        if remote_id:
+            known = self._directory.details(remote_id)
+            if known is not None and not known.expired(self._now()):
+                return replace(handle, remote_id=known.id, path=known.path or "file")
+        found = self._directory.named(spec.name, "file", "stream")
+        if found:
+            return replace(handle, remote_id=found[0].id, path=found[0].path)
+        if spec.exclusion:
+            return replace(handle, remote_id=self._segments.create(spec.name), path="stream")
+        return replace(handle, path="file")
+
+    def status(self, handle: AudienceHandle) -> AudienceStatus:
+        """What TikTok says now."""
+        if not handle.remote_id:
+            return AudienceStatus(AudienceState.MISSING, detail="made by the first members")
+        audience = self._directory.details(handle.remote_id)
+        if audience is None:
+            return AudienceStatus(AudienceState.MISSING, detail="TikTok no longer knows it")
+        return audience.status(self._now())
+
+    def send(self, handle: AudienceHandle, batch: Batch) -> Receipt:
+        """The receipt: pending for files, accepted at once on the streaming path."""
+        if batch.rows == 0 and batch.operation is not Operation.REPLACE:
+            return Receipt(accepted=0, remote_id=handle.remote_id)
+        if handle.path == "stream":
+            return self._segments.send(handle, batch)
+        return self._deliveries.send(handle, batch)
+
+    def settle(self, handle: AudienceHandle, reference: str, rows: int) -> Receipt:
+        """The outcome of a file operation."""
+        audience = self._directory.details(handle.remote_id)
+        if audience is None:
+            return Receipt(accepted=0, rejected={"the audience is gone": rows}, detail="the audience is gone at TikTok")
+        return self._deliveries.settle(audience, Operation(reference.partition("|")[0]), reference, rows)
+
+    def find_or_create_lookalike(self, seed: AudienceHandle, spec: LookalikeSpec) -> AudienceHandle:
+        """The lookalike of a ready seed."""
+        found = self._lookalikes.find_or_create(seed, spec)
+        made = AudienceSpec(key=spec.key, name=spec.name)
+        return AudienceHandle("tiktok", self.account_id, made, remote_id=found, path="lookalike")
+
+    def delete(self, handle: AudienceHandle) -> None:
+        """Nothing: the audience is gone."""
+        if handle.remote_id:
+            self._directory.delete(handle.remote_id, handle.path)
+
+    def campaign_days(self, since: date, until: date) -> Iterator[CampaignDay]:
+        """Results of every ad, deleted ones too."""
+        return self._results.days(since, until)
+
+    def close(self) -> None:
+        """Nothing: connections are closed."""
+        self._client.close()
+
+    def _ask(self, subject: str, call: Callable[[], Any]) -> Check:
+        try:
+            call()
+        except SyncError as error:
+            return Check(f"tiktok {self.account_id} {subject}", ok=False, detail=error.message, remedy=error.remedy)
+        return Check(f"tiktok {self.account_id} {subject}", ok=True)
+
+    def _check_account(self) -> None:
+        fields = ["advertiser_id", "name", "currency", "display_timezone", "status"]
+        data = self._client.get("/advertiser/info/", {"advertiser_ids": [self.account_id], "fields": fields}).data
+        found = next((one for one in data.get("list") or [] if str(one.get("advertiser_id")) == self.account_id), None)
+        if found is None:
+            raise FatalError("the token does not reach this advertiser", remedy="correct account_id", platform="tiktok")
+        for name, key in (("currency", "currency"), ("timezone", "display_timezone")):
+            wanted, told = getattr(self._account, name), str(found.get(key) or "")
+            if wanted and told and wanted != told:
+                raise FatalError(f"its {name} is {told}, not {wanted}", remedy=f"correct {name}", platform="tiktok")

@@ -1,0 +1,183 @@
+"""The file path: one batch = one create or update call over its uploaded files; the outcome is read in the history later."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from connectors.errors import FatalError, NotReadyError, OutcomeUnknownError, RemovalRefusedError, RetriableError
+from connectors.protocol import AudienceState, Operation, Receipt
+from connectors.tiktok.codes import FILE_EXPIRED
+from connectors.tiktok.files import LIMIT, MULTIPLE, SINGLE, TYPES, Uploaded, upload_members
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from connectors.protocol import AudienceHandle, Batch
+    from connectors.tiktok.audiences import Audience, Directory
+
+ACTIONS = {Operation.ADD: "APPEND", Operation.REMOVE: "REMOVE", Operation.REPLACE: "REPLACE"}
+CREATE = "/dmp/custom_audience/create/"
+UPDATE = "/dmp/custom_audience/update/"
+
+
+class Deliveries:
+    """Creates, appends, removes and replaces by file."""
+
+    def __init__(self, directory: Directory, columns: tuple[str, ...], file_type: str, *, limit: int = LIMIT) -> None:
+        self.directory, self.columns, self.limit = directory, columns, limit
+        self.calculate_type = TYPES[file_type]
+
+    def send(self, handle: AudienceHandle, batch: Batch) -> Receipt:
+        """A receipt whose rows are pending; `reference` finds their outcome."""
+        made = handle.remote_id or next((one.id for one in self.directory.named(handle.spec.name, "file")), "")
+        if not made:
+            return self._create(handle, batch)
+        audience = self._editable(made, batch.operation)
+        kind = audience.calculate_type or self.calculate_type
+        if kind != MULTIPLE and kind not in SINGLE:
+            raise FatalError(
+                f"audience {handle.spec.name!r} was made from {kind} files",
+                remedy="rename the audience in audiences.yaml, so that a new one is made",
+                platform="tiktok",
+            )
+        return self._update(audience, batch, kind)
+
+    def settle(self, audience: Audience, operation: Operation, reference: str, rows: int) -> Receipt:
+        """Pending, or accepted, or rejected by TikTok's floor; a refused removal raises RemovalRefusedError."""
+        status = audience.status(self.directory.now())
+        if status.state is AudienceState.PROCESSING:
+            return Receipt(accepted=0, pending=rows, reference=reference, remote_id=audience.id, detail=status.detail)
+        failure = _failure(audience, reference)
+        if failure and operation is not Operation.ADD:
+            raise RemovalRefusedError(
+                f"{ACTIONS[operation]} was not carried out: {failure}",
+                remedy="TikTok keeps an audience at 1,000 or more; replace it, or delete the audience",
+                platform="tiktok",
+            )
+        if failure or status.state in (AudienceState.TOO_SMALL, AudienceState.BLOCKED):
+            reason = failure or status.detail or status.state.value
+            return Receipt(accepted=0, rejected={reason: rows}, remote_id=audience.id, detail=reason)
+        return Receipt(accepted=rows, remote_id=audience.id, detail=_note(audience, reference))
+
+    def _editable(self, audience_id: str, operation: Operation) -> Audience:
+        audience = self.directory.details(audience_id)
+        if audience is None:
+            raise FatalError("the audience is gone at TikTok", remedy="the next run makes it anew", platform="tiktok")
+        status = audience.status(self.directory.now())
+        if status.state is AudienceState.READY:
+            return audience
+        if status.state is AudienceState.PROCESSING:
+            raise NotReadyError("TikTok is still building this audience (up to 48 hours)", platform="tiktok")
+        if operation is Operation.ADD:
+            raise FatalError(
+                f"the audience cannot be edited: {status.detail or status.state.value}",
+                remedy="widen it in audiences.yaml and delete it at TikTok, so that the next run makes it anew",
+                platform="tiktok",
+            )
+        raise RemovalRefusedError(
+            f"the audience cannot be edited: {status.detail or status.state.value}",
+            remedy="delete the audience",
+            platform="tiktok",
+        )
+
+    def _upload(self, batch: Batch, calculate_type: str) -> Uploaded:
+        client, owner = self.directory.client, self.directory.advertiser_id
+        return upload_members(client, owner, batch.chunks, self.columns, calculate_type, limit=self.limit)
+
+    def _create(self, handle: AudienceHandle, batch: Batch) -> Receipt:
+        if batch.operation is Operation.REMOVE:
+            return Receipt(accepted=batch.rows, detail="the audience was never made: nobody is in it")
+        name = handle.spec.name
+
+        def call(uploaded: Uploaded) -> str:
+            body = {**self._body(), "custom_audience_name": name, "calculate_type": self.calculate_type}
+            create = {**body, "file_paths": uploaded.file_paths}
+            return self.directory.make(
+                lambda: str(self.directory.client.post_once(CREATE, create).data["custom_audience_id"]),
+                lambda: next((one.id for one in self.directory.named(name, "file")), ""),
+            )
+
+        uploaded = self._upload(batch, self.calculate_type)
+        if not uploaded.file_paths:
+            return Receipt(accepted=0, rejected=_left_out(batch.rows, 0))
+        made, uploaded = self._fresh(batch, self.calculate_type, uploaded, call)
+        reference = self._reference(made, batch.operation)
+        return _pending(batch, uploaded, made, reference)
+
+    def _update(self, audience: Audience, batch: Batch, calculate_type: str) -> Receipt:
+        def call(uploaded: Uploaded) -> str:
+            body = {**self._body(), "custom_audience_id": audience.id, "file_paths": uploaded.file_paths}
+            return self.directory.make(
+                lambda: str(
+                    self.directory.client.post_once(UPDATE, {**body, "action": ACTIONS[batch.operation]}) and audience.id
+                ),
+                lambda: self._applied(audience),
+            )
+
+        uploaded = self._upload(batch, calculate_type)
+        if not uploaded.file_paths and batch.operation is Operation.REPLACE:
+            raise RemovalRefusedError("nobody would be left", remedy="delete the audience", platform="tiktok")
+        if not uploaded.file_paths:
+            return Receipt(accepted=0, rejected=_left_out(batch.rows, 0), remote_id=audience.id)
+        try:
+            _, uploaded = self._fresh(batch, calculate_type, uploaded, call)
+        except RemovalRefusedError as error:
+            if batch.operation is Operation.ADD:
+                raise FatalError(error.message, remedy="widen the audience", platform="tiktok", code=error.code) from None
+            raise
+        reference = self._reference(audience.id, batch.operation)
+        return _pending(batch, uploaded, audience.id, reference)
+
+    def _fresh(self, batch: Batch, kind: str, uploaded: Uploaded, call: Callable[[Uploaded], str]) -> tuple[str, Uploaded]:
+        """The result of the call; files that expired in between are uploaded once more."""
+        try:
+            return call(uploaded), uploaded
+        except FatalError as error:
+            if error.code != str(FILE_EXPIRED):
+                raise
+        uploaded = self._upload(batch, kind)
+        return call(uploaded), uploaded
+
+    def _applied(self, before: Audience) -> str:
+        after = self.directory.details(before.id)
+        if after is None:
+            raise OutcomeUnknownError("the audience cannot be read after a lost reply", platform="tiktok")
+        return after.id if after.newest != before.newest or after.valid != before.valid else ""
+
+    def _reference(self, audience_id: str, operation: Operation) -> str:
+        """What was done and TikTok's time of it; what is accepted stays accepted when this reading fails."""
+        try:
+            audience = self.directory.details(audience_id)
+        except RetriableError:
+            audience = None
+        return f"{operation.value}|{audience.newest if audience else ''}"
+
+    def _body(self) -> dict[str, Any]:
+        return {"advertiser_id": self.directory.advertiser_id}
+
+
+def _pending(batch: Batch, uploaded: Uploaded, audience_id: str, reference: str) -> Receipt:
+    left_out = _left_out(batch.rows, uploaded.rows)
+    pending = min(uploaded.rows, batch.rows)
+    return Receipt(accepted=0, rejected=left_out, pending=pending, reference=reference, remote_id=audience_id)
+
+
+def _left_out(rows: int, written: int) -> dict[str, int]:
+    return {"no identifier of the file's type": rows - written} if rows > written else {}
+
+
+def _event(audience: Audience, reference: str) -> tuple[str, str, str] | None:
+    """The history entry a reference points to, as long as TikTok still shows it."""
+    stamp = reference.partition("|")[2].partition("#")[0]
+    return next((event for event in audience.events if event[0] == stamp), None)
+
+
+def _failure(audience: Audience, reference: str) -> str:
+    event = _event(audience, reference)
+    text = event[2] if event else ""
+    return text if any(word in text.lower() for word in ("fail", "reject", "1,000", "1000")) else ""
+
+
+def _note(audience: Audience, reference: str) -> str:
+    event = _event(audience, reference)
+    return event[2] if event else ""

@@ -1,0 +1,124 @@
+"""Campaign results: one row per ad and day, deleted ads too, in the account's currency and time zone.
+
+`/report/integrated/get/` (docs?id=1740302848100353): at most 30 days a call with `stat_time_day`; deleted ads are hidden
+unless asked for; every number is text, "-" where there is none; more than 20,000 ids are cut off, which only a header tells.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+from datetime import date, timedelta
+from decimal import Decimal, InvalidOperation
+from typing import TYPE_CHECKING, Any
+
+from connectors.protocol import CampaignDay
+from connectors.tiktok.tasks import Tasks
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping
+    from datetime import datetime
+
+    from connectors.tiktok.client import Client
+
+log = logging.getLogger("connectors.tiktok")
+
+SLICE_DAYS = 30
+PAGE = 1000
+CUT_HEADER = "X-Tt-Ads-Throttle"
+DIMENSIONS = ["ad_id", "stat_time_day"]
+BASE_METRICS = ["spend", "impressions", "clicks", "campaign_id", "campaign_name", "adgroup_id", "currency"]
+# Web, app and shop purchases are separate legs: (count, value). `total_complete_payment_rate` is money, despite its name.
+PURCHASES = {
+    "web": ("complete_payment", "total_complete_payment_rate"),
+    "app": ("total_purchase", "total_purchase_value"),
+    "shop": ("onsite_total_purchase", "onsite_total_purchase_value"),
+}
+ALL_STATUSES = [{"field_name": "ad_status", "filter_type": "IN", "filter_value": json.dumps(["STATUS_ALL"])}]
+
+
+class _CutOffError(Exception):
+    """The synchronous report was cut at 20,000 ids."""
+
+
+class Results:
+    """One advertiser's results."""
+
+    def __init__(
+        self, client: Client, advertiser_id: str, currency: str, purchases: list[str], now: Callable[[], datetime]
+    ) -> None:
+        self.client, self.advertiser_id, self.currency, self.now = client, advertiser_id, currency, now
+        self.legs = [PURCHASES[leg] for leg in purchases]
+        self.metrics = [*BASE_METRICS, *(metric for leg in self.legs for metric in leg)]
+
+    def days(self, since: date, until: date) -> Iterator[CampaignDay]:
+        """Rows of both days and all between; a slice that TikTok cuts off is read again by an asynchronous task."""
+        for first, last in slices(since, until):
+            try:
+                rows = list(self._synchronous(first, last))
+            except _CutOffError:
+                log.info("report %s to %s is too long for one call: reading it by an asynchronous task", first, last)
+                rows = list(Tasks(self.client, self.advertiser_id).rows(self._selection(first, last)))
+            for row in rows:
+                day = self._day(row)
+                if day.spend or day.impressions or day.clicks or day.conversions or day.conversion_value:
+                    yield day
+
+    def _selection(self, first: date, last: date) -> dict[str, Any]:
+        return {
+            "advertiser_id": self.advertiser_id,
+            "report_type": "BASIC",
+            "data_level": "AUCTION_AD",
+            "dimensions": DIMENSIONS,
+            "metrics": self.metrics,
+            "start_date": first.isoformat(),
+            "end_date": last.isoformat(),
+        }
+
+    def _synchronous(self, first: date, last: date) -> Iterator[dict[str, str]]:
+        page, pages = 1, 1
+        while page <= pages:
+            query = {**self._selection(first, last), "filtering": ALL_STATUSES, "page": page, "page_size": PAGE}
+            answer = self.client.get("/report/integrated/get/", query)
+            if CUT_HEADER.lower() in {name.lower() for name in answer.headers}:
+                raise _CutOffError
+            for row in answer.data.get("list") or []:
+                yield {**row.get("dimensions", {}), **row.get("metrics", {})}
+            pages = int((answer.data.get("page_info") or {}).get("total_page") or 1)
+            page += 1
+
+    def _day(self, row: Mapping[str, str]) -> CampaignDay:
+        return CampaignDay(
+            platform="tiktok",
+            account_id=self.advertiser_id,
+            date=date.fromisoformat(str(row["stat_time_day"])[:10]),
+            campaign_id=str(row.get("campaign_id", "")),
+            campaign_name=str(row.get("campaign_name", "")),
+            adset_id=str(row.get("adgroup_id", "")),
+            ad_id=str(row.get("ad_id", "")),
+            spend=number(row.get("spend")),
+            impressions=int(number(row.get("impressions"))),
+            clicks=int(number(row.get("clicks"))),
+            conversions=sum((number(row.get(count)) for count, _ in self.legs), Decimal()),
+            conversion_value=sum((number(row.get(value)) for _, value in self.legs), Decimal()),
+            currency=str(row.get("currency") or self.currency),
+            pulled_at=self.now(),
+        )
+
+
+def slices(since: date, until: date) -> Iterator[tuple[date, date]]:
+    """Ranges of at most 30 days that cover both days and all between."""
+    while since <= until:
+        last = min(until, since + timedelta(days=SLICE_DAYS - 1))
+        yield since, last
+        since = last + timedelta(days=1)
+
+
+def number(text: Any) -> Decimal:
+    """A metric as a Decimal; "-" and nothing are 0."""
+    if text in (None, "", "-"):
+        return Decimal()
+    try:
+        return Decimal(str(text).replace(",", ""))
+    except InvalidOperation:
+        return Decimal()

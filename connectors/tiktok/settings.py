@@ -1,0 +1,65 @@
+"""TikTok's block in platforms.yaml."""
+
+from __future__ import annotations
+
+from typing import Literal, Self
+
+from pydantic import Field, field_validator, model_validator
+
+from connectors.settings import AccountSettings, Model, PlatformSettings, Secret, is_loopback
+
+VERSION = "/open_api/v1.3"
+
+
+class Credentials(Model):
+    """References to the advertiser's long-lived token and, for a check of the grant, the developer app."""
+
+    access_token: Secret
+    app_id: str = ""
+    secret: Secret | None = None
+
+
+class TikTokAccount(AccountSettings):
+    """One advertiser. `currency` and `timezone`, when given, must be the account's own: `check` compares them."""
+
+    currency: str = ""
+    timezone: str = ""
+
+
+class LookalikeOptions(Model):
+    """What TikTok asks of every lookalike beside seed, countries and size."""
+
+    include_source: bool = False
+    mobile_os: Literal["ALL", "ANDROID", "IOS"] = "ALL"
+    placements: list[Literal["TikTok", "Pangle"]] = Field(default=["TikTok"], min_length=1)
+    location_ids: dict[str, str] = {}  # ISO country -> TikTok location id, for countries this version doesn't know
+
+
+class TikTokSettings(PlatformSettings):
+    """Address, credentials, accounts and TikTok's own switches."""
+
+    api_base: str = "https://business-api.tiktok.com"
+    credentials: Credentials | Literal["anonymous"]
+    accounts: list[TikTokAccount] = []
+    requests_per_second: float = Field(default=5, gt=0, le=50)
+    timeout_seconds: float = Field(default=60, gt=0)
+    phone_form: Literal["plus", "digits"] = "plus"  # +E.164, or its digits alone (TikTok's pages name both)
+    file_type: Literal["multiple", "email", "phone", "mobile_ad_id"] = "multiple"
+    purchases: list[Literal["web", "app", "shop"]] = Field(default=["web"], min_length=1)  # legs that results add up
+    lookalike: LookalikeOptions = LookalikeOptions()
+
+    @field_validator("api_base")
+    @classmethod
+    def _base(cls, text: str) -> str:
+        base = text.rstrip("/").removesuffix(VERSION)
+        if not base.startswith(("https://", "http://")):
+            raise ValueError("an address starts with https:// (or http:// on this machine)")
+        if base.startswith("http://") and not is_loopback(base):
+            raise ValueError("plain http is only for addresses on this machine; write https://")
+        return base
+
+    @model_validator(mode="after")
+    def _anonymous_is_local(self) -> Self:
+        if self.credentials == "anonymous" and not is_loopback(self.api_base):
+            raise ValueError("credentials: anonymous is only for addresses on this machine; give access_token: env:NAME")
+        return self
