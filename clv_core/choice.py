@@ -1,0 +1,130 @@
+"""Which model scores the base: decided on windows inside the history, never on anything after `as_of`.
+
+Every order model with every basket, the early-life learner (judged on customers it has not seen) and the heuristics predict the
+inner windows. The best order model, the best basket for it and the weights of a geometric blend follow; level and interval
+probabilities are calibrated on the same windows.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from clv_core.blend import Blend, fit_blend, utility
+from clv_core.calibration import Level, fit_level
+from clv_core.intervals import NOMINAL, Spread, fit_probabilities, spread
+from clv_core.metrics import decile_table, metrics
+from clv_core.score_settings import LEARNER, ORDER_MODELS, ScoreSettings
+from clv_core.trials import Trial, learn, trials
+from clv_core.windows import sampled
+
+if TYPE_CHECKING:
+    from datetime import date
+
+    from clv_core.models.early_life import EarlyLife
+    from clv_core.transactions import Transactions
+
+Floats = NDArray[np.float64]
+BLEND = "blend"
+UNCALIBRATED = "the history is too short for an inner window: order values and level are not calibrated, check the totals"
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """What scores the base, and why: all decided on inner windows."""
+
+    model: str  # as named in backtests and in the scores table
+    order_model: str
+    basket: str
+    blend: Blend
+    levels: dict[str, Level] = field(default_factory=dict)  # per candidate
+    baskets: dict[str, str] = field(default_factory=dict)  # the best basket of each order model
+    learner: EarlyLife | None = None
+    probabilities: tuple[float, float] = NOMINAL  # where low and high are read, so that 90% of inner windows' customers lay inside
+    deciles: pa.Table = field(default_factory=lambda: decile_table(np.zeros(0), np.zeros(0)))  # of the longest inner window
+    evidence: tuple[dict[str, Any], ...] = ()  # one row per inner window and candidate
+    warnings: tuple[str, ...] = ()
+
+    @property
+    def level(self) -> Level:
+        """The calibration of the chosen model."""
+        return self.levels.get(self.model, Level())
+
+
+def choose(t: Transactions, as_of: date, settings: ScoreSettings, *, features: pa.Table | None = None) -> Choice:
+    """The choice made from orders up to `as_of` alone; `features` are dated events (customer_id, at, kind) for the learner."""
+    order_models = tuple(name for name in ORDER_MODELS if name in settings.candidates)
+    some = sampled(t, settings.choice_customers)
+    tried, warnings = trials(some, as_of, settings, order_models)
+    tried = [one for one in tried if one.forecasts]
+    if not tried:
+        only = Blend({"order_model": 1.0})
+        return Choice(order_models[-1], order_models[-1], settings.baskets[0], only, warnings=(*warnings, UNCALIBRATED))
+    baskets = {name: _best_basket(name, tried, settings) for name in order_models}
+    order_model = max(order_models, key=lambda name: _worth(name, baskets[name], tried))
+    best = (order_model, baskets[order_model])
+    learner = None
+    if LEARNER in settings.candidates:
+        learner, refused = learn(some, as_of, tried, best, features)
+        warnings += refused
+    blend, model = _mix(tried, best, settings)
+    predictions = [_predictions(one, baskets, best, blend) for one in tried]
+    levels = {name: fit_level([(p[name], t.window.spend, t.weight) for p, t in zip(predictions, tried, strict=True) if name in p])
+              for name in {name for p in predictions for name in p}}  # fmt: skip
+    evidence = tuple(row for one, p in zip(tried, predictions, strict=True) for row in _evidence(one, p))
+    told = [(p[model] * levels[model].factor, one) for one, p in zip(tried, predictions, strict=True) if model in p and best in one.forecasts]
+    probabilities = fit_probabilities([(_spread(values, one, best), one.window.spend) for values, one in told])
+    deciles = decile_table(told[0][0], told[0][1].window.spend)
+    warnings = list(dict.fromkeys(warnings))
+    return Choice(model, *best, blend, levels, baskets, learner, probabilities, deciles, evidence, tuple(warnings))
+
+
+def _best_basket(name: str, tried: list[Trial], settings: ScoreSettings) -> str:
+    """The basket that orders the inner windows best with this order model; on a par the one named first."""
+    return max(settings.baskets, key=lambda basket: _worth(name, basket, tried))
+
+
+def _worth(name: str, basket: str, tried: list[Trial]) -> float:
+    """Mean utility over the inner windows; a window in which the model could not be fitted counts as 0."""
+    total = sum(one.weight for one in tried)
+    known = [one for one in tried if (name, basket) in one.forecasts]
+    return sum(one.weight * utility(one.forecasts[name, basket].value, one.window.spend) for one in known) / total
+
+
+def _mix(tried: list[Trial], best: tuple[str, str], settings: ScoreSettings) -> tuple[Blend, str]:
+    """The blend and the name under which it scores: a single candidate keeps its own name."""
+    if len(settings.candidates) == 1:
+        return Blend({"order_model": 1.0}), best[0]
+    ready = [one for one in tried if best in one.forecasts]
+    known = [(one.ingredients(best), one.window.spend, one.weight) for one in ready]
+    names = [name for name in known[0][0] if all(name in each for each, _, _ in known)]
+    blend, _ = fit_blend(known, names)
+    used = [name for name, share in blend.weights.items() if share > 0]
+    single = {"order_model": best[0], "early_life": LEARNER}.get(used[0], BLEND) if len(used) == 1 else BLEND
+    return blend, single
+
+
+def _predictions(trial: Trial, baskets: dict[str, str], best: tuple[str, str], blend: Blend) -> dict[str, Floats]:
+    """What each candidate predicted of one inner window."""
+    out = {name: trial.forecasts[name, basket].value for name, basket in baskets.items() if (name, basket) in trial.forecasts}
+    if trial.learned is not None:
+        out[LEARNER] = trial.learned
+    if best in trial.forecasts:
+        out[BLEND] = blend.apply(trial.ingredients(best))
+    return out
+
+
+def _spread(values: Floats, trial: Trial, best: tuple[str, str]) -> Spread:
+    return spread(values, trial.forecasts[best], trial.baskets[best[1]], trial.models[best[0]], trial.window.past)
+
+
+def _evidence(trial: Trial, predictions: dict[str, Floats]) -> list[dict[str, Any]]:
+    cut = trial.window.past.as_of.isoformat()
+    return [
+        {"cut": cut, "days": trial.window.days, "model": name, **metrics(predicted, trial.window.spend)}
+        for name, predicted in predictions.items()
+    ]

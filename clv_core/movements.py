@@ -1,0 +1,60 @@
+"""Who moved between tiers since the last run, and where people drop out by tactic and message."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import duckdb
+import pyarrow as pa
+
+if TYPE_CHECKING:
+    from datetime import date
+
+MOVEMENTS = pa.schema([("from_tier", pa.string()), ("to_tier", pa.string()), ("customers", pa.int64()), ("clv", pa.float64())])
+CHURN = pa.schema([
+    ("tactic", pa.string()), ("message", pa.string()), ("customers", pa.int64()), ("lapsed", pa.int64()),
+    ("lapsed_share", pa.float64()), ("dropped_out", pa.int64()), ("drop_out_share", pa.float64()), ("mean_p_alive", pa.float64()),
+])  # fmt: skip
+_MOVED = """
+    SELECT coalesce(p.tier, 'new') AS from_tier, coalesce(n.tier, 'gone') AS to_tier, count(*) AS customers,
+      coalesce(sum(n.clv), 0)::DOUBLE AS clv
+    FROM now n FULL JOIN before p ON n.customer_id = p.customer_id GROUP BY ALL ORDER BY ALL"""
+_CHURN = """
+    WITH reached AS (
+      SELECT coalesce(tactic, '') AS tactic, coalesce(message, '') AS message, customer_id, max(at::DATE) AS last
+      FROM engagement WHERE at::DATE <= $as_of GROUP BY ALL),
+    since AS (SELECT customer_id, max(at::DATE) AS last_any FROM engagement WHERE at::DATE <= $as_of GROUP BY 1)
+    SELECT tactic, message, count(*) AS customers,
+      count(*) FILTER (WHERE lifecycle_stage = 'lapsed') AS lapsed,
+      count(*) FILTER (WHERE lifecycle_stage = 'lapsed') / count(*) AS lapsed_share,
+      count(*) FILTER (WHERE lifecycle_stage IN ('at_risk', 'lapsed') AND last_any = last) AS dropped_out,
+      count(*) FILTER (WHERE lifecycle_stage IN ('at_risk', 'lapsed') AND last_any = last) / count(*) AS drop_out_share,
+      avg(p_alive) FILTER (WHERE lifecycle_stage <> 'prospect') AS mean_p_alive
+    FROM reached JOIN scores USING (customer_id) JOIN since USING (customer_id)
+    GROUP BY ALL ORDER BY tactic, message"""
+
+
+def movements(scores: pa.Table, previous: pa.Table | None) -> pa.Table:
+    """from_tier, to_tier, customers, clv (as of now); "new" and "gone" for those in one run only. Empty without `previous`."""
+    if previous is None:
+        return MOVEMENTS.empty_table()
+    with duckdb.connect() as connection:
+        connection.register("now", scores.select(["customer_id", "tier", "clv"]))
+        connection.register("before", previous.select(["customer_id", "tier"]))
+        return connection.sql(_MOVED).to_arrow_table().cast(MOVEMENTS)
+
+
+def churn(scores: pa.Table, engagement: pa.Table | None, as_of: date) -> pa.Table:
+    """Per tactic and message: customers reached, how many lapsed, and how many dropped out with it as their last contact.
+
+    Empty when engagement is missing or carries neither column.
+    """
+    if engagement is None or not {"tactic", "message"} & set(engagement.column_names):
+        return CHURN.empty_table()
+    for name in ("tactic", "message"):
+        if name not in engagement.column_names:
+            engagement = engagement.append_column(name, pa.nulls(len(engagement), pa.string()))
+    with duckdb.connect() as connection:
+        connection.register("scores", scores.select(["customer_id", "lifecycle_stage", "p_alive"]))
+        connection.register("engagement", engagement.select(["customer_id", "at", "tactic", "message"]))
+        return connection.sql(_CHURN, params={"as_of": as_of}).to_arrow_table().cast(CHURN)

@@ -1,0 +1,137 @@
+"""What each tier looks like, and why the low one is low: sizes, habits, channels, categories, countries, engagement."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from clv_core.tiers import TIERS, edge_values
+
+if TYPE_CHECKING:
+    from datetime import date
+
+    import duckdb
+
+    from clv_core.transactions import Transactions
+
+TOP = 5  # labels listed per tier
+REASONS = {
+    "refund_share": "{0:.0%} of them have sent something back ({1:.0%} of all customers)",
+    "one_category_share": "{0:.0%} have bought from one category only ({1:.0%} of all)",
+    "long_gap_share": "{0:.0%} have been silent for longer than nine in ten gaps between orders ({1:.0%} of all)",
+    "one_order_share": "{0:.0%} have ordered once ({1:.0%} of all)",
+}
+_HABITS = """
+    WITH seen AS (
+      SELECT customer_id, count(*) FILTER (WHERE amount < 0) > 0 AS refunded, count(DISTINCT product_category) AS categories
+      FROM {relation} WHERE day <= $as_of GROUP BY 1)
+    SELECT s.tier, count(*) AS customers, sum(s.clv) AS clv, avg(s.clv) AS mean_clv, avg(s.frequency + 1) AS mean_orders,
+      avg(s.value_to_date) AS mean_spend, avg((s.T - s.recency) * 7) AS days_since_last, avg(s.p_alive) AS mean_p_alive,
+      avg(seen.refunded::INT) AS refund_share, avg((seen.categories = 1)::INT) FILTER (WHERE seen.categories > 0) AS one_category_share,
+      avg((s.T - s.recency > $gap)::INT) AS long_gap_share, avg((s.frequency = 0)::INT) AS one_order_share
+    FROM scores s JOIN seen USING (customer_id) GROUP BY GROUPING SETS ((s.tier), ())"""
+_LABELS = """
+    WITH counted AS (
+      SELECT s.tier, o.{column} AS label, sum(o.amount) AS weight FROM {relation} o JOIN scores s USING (customer_id)
+      WHERE o.day <= $as_of AND o.{column} IS NOT NULL AND o.amount > 0 GROUP BY ALL)
+    SELECT tier, label, weight / sum(weight) OVER (PARTITION BY tier) AS share FROM counted ORDER BY tier, share DESC, label"""
+_COUNTRIES = """
+    WITH counted AS (
+      SELECT s.tier, c.country AS label, count(*) AS weight FROM contacts c JOIN scores s USING (customer_id)
+      WHERE c.country IS NOT NULL AND c.country <> '' GROUP BY ALL)
+    SELECT tier, label, weight / sum(weight) OVER (PARTITION BY tier) AS share FROM counted ORDER BY tier, share DESC, label"""
+_ENGAGEMENT = """
+    SELECT s.tier, e.kind AS label, count(DISTINCT e.customer_id) / any_value(n.customers) AS share
+    FROM engagement e JOIN scores s USING (customer_id) JOIN (SELECT tier, count(*) AS customers FROM scores GROUP BY 1) n USING (tier)
+    WHERE e.at::DATE <= $as_of GROUP BY s.tier, e.kind ORDER BY s.tier, share DESC, label"""
+_SHARES = pa.list_(pa.struct([("label", pa.string()), ("share", pa.float64())]))
+_NUMBERS = (
+    "customer_share", "clv", "clv_share", "mean_clv", "mean_orders", "mean_spend", "days_since_last", "mean_p_alive", "refund_share",
+    "one_category_share", "long_gap_share", "one_order_share", "distance_to_next",
+)  # fmt: skip
+SCHEMA = pa.schema(
+    [("tier", pa.string()), ("customers", pa.int64()), *((name, pa.float64()) for name in _NUMBERS)]
+    + [(name, _SHARES) for name in ("channels", "categories", "countries", "engagement")]
+    + [("why", pa.list_(pa.string()))]
+)
+
+
+def profiles(
+    t: Transactions, scores: pa.Table, as_of: date, contacts: pa.Table | None = None, engagement: pa.Table | None = None
+) -> pa.Table:
+    """One row per tier (best first), columns as in SCHEMA; shares of unknown things are null, lists empty.
+
+    `distance_to_next` is the median clv that a customer lacks to the next better tier. `why` gives reasons for the low tier.
+    """
+    cursor = t.connection.cursor()
+    buyers = scores.filter(pc.is_in(scores["tier"], pa.array(TIERS)))
+    cursor.register("scores", buyers)
+    gap = _long_gap(buyers)
+    found = cursor.sql(_HABITS.format(relation=t.relation), params={"as_of": as_of, "gap": gap}).to_arrow_table().to_pylist()
+    rows = {row["tier"]: row for row in found}
+    if None not in rows:
+        return SCHEMA.empty_table()
+    base = rows.pop(None)
+    lists = _lists(cursor, t, as_of, contacts, engagement)
+    edges = edge_values(np.asarray(buyers["clv"]), buyers["tier"].combine_chunks())
+    out = [_row(rows[tier], base, edges, buyers, lists) for tier in TIERS if tier in rows]
+    return pa.Table.from_pylist(out, schema=SCHEMA)
+
+
+def _row(row: dict[str, Any], base: dict[str, Any], edges: dict[str, float], buyers: pa.Table, lists: dict[str, Any]) -> dict[str, Any]:
+    tier = row["tier"]
+    row["customer_share"] = row["customers"] / base["customers"]
+    row["clv_share"] = row["clv"] / base["clv"] if base["clv"] else 0.0
+    better = TIERS[TIERS.index(tier) - 1] if tier != TIERS[0] else None
+    if better and not np.isnan(edges[better]):
+        mine = np.asarray(buyers.filter(pc.equal(buyers["tier"], tier))["clv"])
+        row["distance_to_next"] = float(np.median(np.maximum(edges[better] - mine, 0.0)))
+    for name, held in lists.items():
+        row[name] = held.get(tier, [])[:TOP]
+    row["why"] = _why(row, base) if tier == TIERS[-1] else []
+    return row
+
+
+def _why(row: dict[str, Any], base: dict[str, Any]) -> list[str]:
+    """The habits in which the low tier differs from the base, widest difference first."""
+    gaps = {name: (row[name] or 0.0) - (base[name] or 0.0) for name in REASONS}
+    told = [name for name in sorted(gaps, key=lambda name: -gaps[name]) if gaps[name] > 0.02]
+    out = [REASONS[name].format(row[name], base[name]) for name in told]
+    if row.get("distance_to_next") is not None:
+        out.append(f"half of them lack at least {row['distance_to_next']:.2f} in predicted value to the next tier")
+    return out
+
+
+def _long_gap(buyers: pa.Table) -> float:
+    """The gap in weeks that nine in ten customers' mean gaps stay under; infinite without repeat orders."""
+    x, t_x = np.asarray(buyers["frequency"]), np.asarray(buyers["recency"])
+    repeat = x > 0
+    return float(np.quantile(t_x[repeat] / x[repeat], 0.9)) if repeat.any() else 1e9
+
+
+def _lists(
+    cursor: duckdb.DuckDBPyConnection, t: Transactions, as_of: date, contacts: pa.Table | None, engagement: pa.Table | None
+) -> dict[str, dict[str, list[dict[str, Any]]]]:
+    def by_tier(sql: str, parameters: dict[str, Any]) -> dict[str, list[dict[str, Any]]]:
+        out: dict[str, list[dict[str, Any]]] = {}
+        for tier, label, share in cursor.execute(sql, parameters).fetchall():
+            out.setdefault(tier, []).append({"label": label, "share": share})
+        return out
+
+    day = {"as_of": as_of}
+    lists = {
+        "channels": by_tier(_LABELS.format(relation=t.relation, column="channel"), day),
+        "categories": by_tier(_LABELS.format(relation=t.relation, column="product_category"), day),
+        "countries": {},
+        "engagement": {},
+    }
+    if contacts is not None and "country" in contacts.column_names:
+        cursor.register("contacts", contacts.select(["customer_id", "country"]))
+        lists["countries"] = by_tier(_COUNTRIES, {})
+    if engagement is not None and "kind" in engagement.column_names:
+        cursor.register("engagement", engagement.select(["customer_id", "at", "kind"]))
+        lists["engagement"] = by_tier(_ENGAGEMENT, day)
+    return lists

@@ -1,0 +1,96 @@
+"""What is needed to say how sure totals of scores are: a small document that travels in the scores table's metadata.
+
+It holds the fitted models with the covariance of their log-parameters, the horizon, the discount and the level with its error.
+Sensitivities are taken when a total is asked for, on the table's own x, t_x, T and order values, so that scoring stays flat.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from clv_core.basket import basket_from_json, basket_to_json
+from clv_core.forecast import ORDER_MODELS
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    import pyarrow as pa
+
+    from clv_core.calibration import Level
+    from clv_core.score_settings import ScoreSettings
+    from clv_core.valuation import Fit
+    from clv_core.windows import Snapshot
+
+Floats = NDArray[np.float64]
+UNCERTAINTY = b"clv_uncertainty"
+STEP = 0.02  # of a log-parameter
+
+
+@dataclass(frozen=True, slots=True)
+class Uncertainty:
+    """The document, as plain values."""
+
+    document: dict[str, Any]
+
+    def to_json(self) -> bytes:
+        """The document as it travels in a schema's metadata."""
+        return json.dumps(self.document).encode()
+
+    @classmethod
+    def of(cls, table: pa.Table) -> Uncertainty | None:
+        """The document that a scores table carries, or None."""
+        found = (table.schema.metadata or {}).get(UNCERTAINTY)
+        return None if found is None else cls(json.loads(found))
+
+    @property
+    def level_error(self) -> float:
+        """Standard error of the log of the level, shared by all customers."""
+        return float(self.document["level_error"])
+
+    def sensitivities(self, s: Snapshot) -> Iterator[tuple[Floats, Floats]]:
+        """Per fitted model: d log(clv) / d log(parameters), shape (customers, k), and their covariance, shape (k, k)."""
+        d = self.document
+        model = ORDER_MODELS[d["order_model"]["model"]].from_json(d["order_model"])
+        covariance = model.covariance()
+        if np.isfinite(covariance).all():
+            yield self._slopes(s, covariance, d["order_model"], self._orders), covariance
+        basket = d["basket"]
+        if "model" in basket:
+            rows = np.array([[np.nan if cell is None else cell for cell in row] for row in basket["model"]["log_covariance"]])
+            if np.isfinite(rows).all():
+                yield self._slopes(s, rows, basket["model"], self._basket), rows
+
+    def _slopes(self, s: Snapshot, covariance: Floats, saved: dict[str, Any], predict: Any) -> Floats:
+        out = np.zeros((len(s), len(covariance)))
+        for n, name in enumerate(saved["parameters"]):
+            if covariance[n, n] <= 0:
+                continue
+            up, down = (np.log(np.maximum(predict(_moved(saved, name, sign * STEP), s), 1e-12)) for sign in (1, -1))
+            out[:, n] = (up - down) / (2 * STEP)
+        return out
+
+    def _orders(self, saved: dict[str, Any], s: Snapshot) -> Floats:
+        model = ORDER_MODELS[saved["model"]].from_json(saved)
+        return model.expected_orders(self.document["horizon_weeks"], s.x, s.t_x, s.T)
+
+    def _basket(self, saved: dict[str, Any], s: Snapshot) -> Floats:
+        return basket_from_json({**self.document["basket"], "model": saved}).expected(s)
+
+
+def describe(fitted: Fit, level: Level, settings: ScoreSettings) -> Uncertainty:
+    """The document of a fit."""
+    return Uncertainty({
+        "order_model": fitted.model.to_json(), "basket": basket_to_json(fitted.basket), "horizon_weeks": settings.horizon_weeks,
+        "weekly_discount": settings.weekly_discount, "level": level.factor, "level_error": level.error,
+    })  # fmt: skip
+
+
+def _moved(saved: dict[str, Any], name: str, step: float) -> dict[str, Any]:
+    """The saved model with one parameter multiplied by exp(step)."""
+    old = saved["parameters"]
+    return {**saved, "parameters": {**old, name: {**old[name], "value": old[name]["value"] * float(np.exp(step))}}}

@@ -1,0 +1,183 @@
+"""The backtest: every candidate and every rule of thumb on one split, and the gate that a push has to pass.
+
+The split day is the last calibration day, the horizon the N days after it. Choice, blend and level come from inner windows of the
+calibration part; the holdout is read once, to judge.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import date, timedelta
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from clv_core.calibration import Level
+from clv_core.choice import BLEND, Choice, choose
+from clv_core.early_features import features
+from clv_core.forecast import forecast
+from clv_core.heuristics import HEURISTICS
+from clv_core.metrics import Ranking, bootstrap, decile_table, metrics
+from clv_core.score_settings import LEARNER, ORDER_MODELS, GateRules, ScoreSettings
+from clv_core.transactions import InputError
+from clv_core.valuation import Fit, blended, fit, thinned
+from clv_core.windows import Window, window
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+    from clv_core.models.base import OrderModel
+    from clv_core.transactions import Transactions
+
+Floats = NDArray[np.float64]
+BOOTSTRAP_CUSTOMERS = 50_000
+
+
+@dataclass(frozen=True, slots=True)
+class Backtest:
+    """`models`: one row per candidate and heuristic, the figures of metrics.py with `intervals` (5% to 95%, customers
+    resampled) and `versus_past_spend` (paired differences); `deciles`: predicted and realised value by decile of the chosen one.
+    """
+
+    split: date
+    horizon_days: int
+    customers: int
+    models: list[dict[str, Any]]
+    deciles: pa.Table
+    chosen: str
+    choice: Choice
+    warnings: tuple[str, ...]
+
+    @property
+    def best(self) -> dict[str, Any]:
+        """The row of the chosen model."""
+        return next(row for row in self.models if row["chosen"])
+
+
+@dataclass(frozen=True, slots=True)
+class GateResult:
+    """Whether a push may go ahead, and if not, why."""
+
+    passed: bool
+    reasons: tuple[str, ...]
+
+
+def backtest(
+    t: Transactions, split: date | None, horizon_days: int, settings: ScoreSettings, *, engagement: pa.Table | None = None
+) -> Backtest:
+    """The backtest at `split` (None: as late as the horizon allows, at the earliest mid-history).
+
+    Raises InputError when nothing lies before or after the split; a horizon beyond the data is cut to them, with a warning.
+    """
+    split, days, warnings = _split(t, split, horizon_days)
+    held_out = window(t, split, days, known_until=t.last_day)
+    if not len(held_out.past):
+        raise InputError(f"backtest: no orders up to the split day {split}; choose a later one", remedy="choose a later --split")
+    choice = choose(t, split, settings, features=engagement)
+    scores, fits, money = _candidates(t, held_out, choice, settings, engagement)
+    rows = _rows(scores, fits, money, held_out, choice, settings)
+    deciles = decile_table(scores[choice.model], held_out.spend)
+    more = fits[choice.order_model].warnings if choice.order_model in fits else ()
+    warnings += [*choice.warnings, *more]
+    return Backtest(split, days, len(held_out.past), rows, deciles, choice.model, choice, tuple(dict.fromkeys(warnings)))
+
+
+def gate(result: Backtest, rules: GateRules) -> GateResult:
+    """Passed, or the reasons why the chosen model must not be pushed."""
+    row, reasons = result.best, []
+    if rules.must_match_past_spend:
+        worst = row["versus_past_spend"]["top20_capture"]
+        if worst and worst[1] < 0:
+            past = next(one for one in result.models if one["model"] == "past_spend")
+            reasons.append(
+                f"{row['model']} captures {row['top20_capture']:.1%} of later spend in its top 20%, past spend alone "
+                f"{past['top20_capture']:.1%}: worse beyond noise"
+            )
+    if not rules.lowest_ratio <= row["bias"] <= rules.highest_ratio:
+        reasons.append(
+            f"{row['model']} predicted {row['bias']:.2f} of the realised total; the gate allows {rules.lowest_ratio:g} to {rules.highest_ratio:g}"
+        )
+    return GateResult(not reasons, tuple(reasons))
+
+
+def _split(t: Transactions, split: date | None, horizon_days: int) -> tuple[date, int, list[str]]:
+    history = (t.last_day - t.first_day).days
+    if split is None:
+        split = t.last_day - timedelta(days=min(horizon_days, history // 2))
+    if not t.first_day <= split < t.last_day:
+        raise InputError(f"backtest: split day {split} must lie from {t.first_day} to before {t.last_day}", remedy="choose another --split")
+    left = (t.last_day - split).days
+    if left >= horizon_days:
+        return split, horizon_days, []
+    return split, left, [f"only {left} days of orders follow {split}: the horizon of {horizon_days} days was cut to them"]
+
+
+def _candidates(
+    t: Transactions, held_out: Window, choice: Choice, settings: ScoreSettings, engagement: pa.Table | None
+) -> tuple[dict[str, Floats], dict[str, Fit], set[str]]:
+    """The holdout predictions of all candidates and heuristics; which fits they use; which of them are money."""
+    s, weeks = held_out.past, held_out.weeks
+    fits: dict[str, Fit] = {}
+    scores: dict[str, Floats] = {}
+    views = {}
+    for name in (name for name in ORDER_MODELS if name in settings.candidates):
+        fitted = fit(s, name, choice.baskets.get(name, choice.basket), settings)
+        if fitted.model.name != name and name != choice.order_model:
+            continue
+        fits[name], views[name] = fitted, forecast(fitted.model, fitted.basket, s, weeks)
+        scores[name] = views[name].value * choice.levels.get(name, Level()).factor
+    view = views[choice.order_model]
+    if choice.learner is not None:
+        known = features(t, s, engagement)
+        scores[LEARNER] = choice.learner.predict(s, known, view) * choice.levels.get(LEARNER, Level()).factor
+    if len(settings.candidates) > 1 and BLEND in choice.levels:
+        scores[BLEND] = blended(t, s, view, choice, engagement) * choice.levels[BLEND].factor
+    money = set(scores)
+    return scores | {name: rule(s) for name, rule in HEURISTICS.items()}, fits, money
+
+
+def _rows(
+    scores: dict[str, Floats], fits: dict[str, Fit], money: set[str], held_out: Window, choice: Choice, settings: ScoreSettings
+) -> list[dict[str, Any]]:
+    spans, draws = _bootstrap(scores, money, held_out.spend, settings)
+    rows = []
+    for name, score in scores.items():
+        fitted = fits.get(name)
+        rows.append({
+            "model": name,
+            **metrics(score, held_out.spend, money=name in money),
+            "log_likelihood": _likelihood(fitted.model, held_out, settings) if fitted else float("nan"),
+            "chosen": name == choice.model,
+            "basket": fitted.basket.name if fitted else "",
+            "level": choice.levels.get(name, Level()).factor if name in money else float("nan"),
+            "intervals": spans[name],
+            "versus_past_spend": _differences(draws[name], draws["past_spend"]),
+        })  # fmt: skip
+    return rows
+
+
+def _likelihood(model: OrderModel, held_out: Window, settings: ScoreSettings) -> float:
+    """The model's log-likelihood on all calibration data, also when it was fitted to a part of them."""
+    s = held_out.past
+    if len(s) == len(thinned(s, settings.fit_customers)):
+        return model.log_likelihood
+    return model.log_likelihood * len(s) / len(thinned(s, settings.fit_customers))
+
+
+def _bootstrap(
+    scores: dict[str, Floats], money: set[str], spend: Floats, settings: ScoreSettings
+) -> tuple[dict[str, dict[str, list[float]]], dict[str, dict[str, Floats]]]:
+    step = -(-len(spend) // BOOTSTRAP_CUSTOMERS)
+    rankings = {name: Ranking.of(score[::step], spend[::step]) for name, score in scores.items()}
+    return bootstrap(rankings, money, draws=settings.bootstrap_draws, seed=settings.seed)
+
+
+def _differences(mine: dict[str, Floats], theirs: dict[str, Floats]) -> dict[str, list[float]]:
+    """The 5% and 95% points of the paired differences of gini and top-20% capture."""
+    out = {}
+    for figure in ("gini", "top20_capture"):
+        gap = mine[figure] - theirs[figure]
+        known = gap[~np.isnan(gap)]
+        out[figure] = [float(np.quantile(known, 0.05)), float(np.quantile(known, 0.95))] if len(known) else []
+    return out

@@ -1,0 +1,76 @@
+"""A choice carried out on a base: models fitted to all of its history, and what every customer is then expected to spend."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from clv_core.early_features import features
+from clv_core.forecast import Forecast, fit_basket_or_credibility, fit_first, forecast
+from clv_core.trials import rules_of_thumb
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+    from clv_core.basket import Basket
+    from clv_core.choice import Choice
+    from clv_core.models.base import OrderModel
+    from clv_core.score_settings import ScoreSettings
+    from clv_core.transactions import Transactions
+    from clv_core.windows import Snapshot
+
+Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True)
+class Fit:
+    """The order model and the basket fitted at a cut, and what had to be replaced on the way."""
+
+    model: OrderModel
+    basket: Basket
+    warnings: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Valuation:
+    """What is expected of a snapshot's customers: the forecast of the order model, and the levelled value of the choice."""
+
+    forecast: Forecast
+    value: Floats
+
+
+def fit(s: Snapshot, order_model: str, basket: str, settings: ScoreSettings) -> Fit:
+    """The models fitted to the snapshot (at most about settings.fit_customers of it); falls back with a warning."""
+    some = thinned(s, settings.fit_customers)
+    others = tuple(name for name in settings.candidates if name != order_model and name != "early_life")
+    model, refused = fit_first((order_model, *others), some)
+    held, replaced = fit_basket_or_credibility(basket, some)
+    return Fit(model, held, (*refused, *replaced, *model.warnings))
+
+
+def thinned(s: Snapshot, customers: int) -> Snapshot:
+    """Evenly spaced customers of the snapshot, at most about `customers`."""
+    step = -(-len(s) // customers)
+    return s if step <= 1 else s.take(np.arange(step // 2, len(s), step))
+
+
+def value(
+    t: Transactions, s: Snapshot, fitted: Fit, choice: Choice, weeks: float, engagement: pa.Table | None = None
+) -> Valuation:
+    """The expected value of every customer over the `weeks` after the snapshot, by the chosen model or blend."""
+    view = forecast(fitted.model, fitted.basket, s, weeks)
+    return Valuation(view, blended(t, s, view, choice, engagement) * choice.level.factor)
+
+
+def blended(t: Transactions, s: Snapshot, view: Forecast, choice: Choice, engagement: pa.Table | None) -> Floats:
+    """The choice's blend before its level; only ingredients with weight are computed."""
+    used = {name for name, share in choice.blend.weights.items() if share > 0}
+    known = {"order_model": view.value}
+    if used - {"order_model", "early_life"}:
+        known |= rules_of_thumb(s)
+    if "early_life" in used and choice.learner is not None:
+        known["early_life"] = choice.learner.predict(s, features(t, s, engagement), view)
+    return choice.blend.apply(known)
