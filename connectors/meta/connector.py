@@ -1,0 +1,143 @@
+"""A Meta ad account as the engine sees it."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from connectors.errors import SyncError
+from connectors.meta import CAPABILITIES
+from connectors.meta.audiences import Audiences, terms_accepted
+from connectors.meta.client import GraphClient
+from connectors.meta.codes import TOS, VALUE_TOS
+from connectors.meta.lookalikes import Lookalikes
+from connectors.meta.results import Insights
+from connectors.protocol import Check, Receipt
+from connectors.settings import reveal
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+    from datetime import date, datetime
+
+    from connectors.meta.settings import MetaAccount, MetaSettings
+    from connectors.protocol import (
+        AudienceHandle,
+        AudienceSpec,
+        AudienceStatus,
+        Batch,
+        CampaignDay,
+        Capabilities,
+        LookalikeSpec,
+    )
+
+
+class MetaConnector:
+    """`connectors.protocol.Connector` for one ad account; its recipe holds EXTERN_ID only where the settings opt in."""
+
+    def __init__(
+        self, settings: MetaSettings, account: MetaAccount, *, now: Callable[[], datetime], sleep: Callable[[float], None]
+    ) -> None:
+        self.account_id, self._account = account.account_id, account
+        self.capabilities = _capabilities(settings)
+        token, secret = _secrets(settings, account)
+        self._client = GraphClient(
+            api_base=settings.api_base,
+            api_version=settings.api_version,
+            access_token=token,
+            app_secret=secret,
+            account_id=account.account_id,
+            timeout=settings.timeout_seconds,
+            ca_bundle=settings.ca_bundle,
+            sleep=sleep,
+        )
+        self._audiences = Audiences(self._client, account, self.capabilities.recipe.fields, settings.limited_data_use)
+        self._lookalikes = Lookalikes(self._client, account, self._audiences)
+        self._insights = Insights(self._client, settings, account, now=now, sleep=sleep)
+
+    def check(self) -> Sequence[Check]:
+        """Token and account, currency and zone, both terms of service, the audience list, a report; changes nothing."""
+        subject = f"meta {self.account_id}"
+        try:
+            account = self._client.get(f"act_{self.account_id}", fields="id,currency,timezone_name")
+            signed = terms_accepted(self._client, self._account)
+        except SyncError as error:
+            return [Check(f"{subject}: account", False, error.message, error.remedy)]
+        checks = [
+            Check(f"{subject}: account", True, f"{account.get('currency', '')} {account.get('timezone_name', '')}".strip())
+        ]
+        for what, held, ours in (
+            ("currency", account.get("currency"), self._account.currency),
+            ("timezone", account.get("timezone_name"), self._account.timezone),
+        ):
+            if held and ours and held != ours:
+                checks.append(Check(f"{subject}: {what}", False, f"Meta says {held}, config {ours}", f"write {what}: {held}"))
+        for name, key, link in (
+            ("customer-list terms", "custom_audience_tos", TOS),
+            ("value-based terms", "value_based_custom_audience_tos", VALUE_TOS),
+        ):
+            ok = signed.get(key) == 1
+            remedy = "" if ok else f"a person of this business opens {link.format(account=self.account_id)} and accepts"
+            checks.append(Check(f"{subject}: {name}", ok, "accepted" if ok else "not accepted", remedy))
+        checks.append(self._try(f"{subject}: ads_management", lambda: next(self._audiences.listed(), None)))
+        checks.append(self._try(f"{subject}: ads_read", self._read_report))
+        return checks
+
+    def find_or_create(self, spec: AudienceSpec, remote_id: str = "") -> AudienceHandle:
+        """The audience: by id, else by exact name, else made; value-based ones only where the account's terms allow."""
+        return self._audiences.find_or_create(spec, remote_id)
+
+    def status(self, handle: AudienceHandle) -> AudienceStatus:
+        """Operation and delivery status, and size bounds."""
+        return self._audiences.status(handle.remote_id)
+
+    def send(self, handle: AudienceHandle, batch: Batch) -> Receipt:
+        """The receipt: Meta's invalid entries are rejected, the rest accepted (matched or not, Meta never says)."""
+        return self._audiences.send(handle.remote_id, batch)
+
+    def settle(self, handle: AudienceHandle, reference: str, rows: int) -> Receipt:
+        """All rows accepted: Meta answers in the receipt and leaves nothing pending."""
+        return Receipt(accepted=rows, remote_id=handle.remote_id, reference=reference)
+
+    def find_or_create_lookalike(self, seed: AudienceHandle, spec: LookalikeSpec) -> AudienceHandle:
+        """The lookalike of a ready seed."""
+        return self._lookalikes.find_or_create(seed, spec)
+
+    def remove_everywhere(self, batch: Batch) -> Receipt:
+        """The receipt for people removed from every customer list of the account, also lists that others made."""
+        return self._audiences.remove_everywhere(batch)
+
+    def delete(self, handle: AudienceHandle) -> None:
+        """Nothing: the audience is gone."""
+        self._audiences.delete(handle.remote_id)
+
+    def campaign_days(self, since: date, until: date) -> Iterator[CampaignDay]:
+        """Results by day; deleted and archived ads too."""
+        return self._insights.campaign_days(since, until)
+
+    def close(self) -> None:
+        """Nothing: connections are closed."""
+        self._client.close()
+
+    def _read_report(self) -> None:
+        self._client.get(f"act_{self.account_id}", "insights", expect="data", date_preset="yesterday", limit=1)
+
+    def _try(self, subject: str, call: Callable[[], object]) -> Check:
+        try:
+            call()
+        except SyncError as error:
+            return Check(subject, False, error.message, error.remedy)
+        return Check(subject, True)
+
+
+def _capabilities(settings: MetaSettings) -> Capabilities:
+    fields = tuple(field for field in CAPABILITIES.recipe.fields if settings.external_id or not field.opt_in)
+    recipe = replace(CAPABILITIES.recipe, fields=fields)
+    return replace(CAPABILITIES, recipe=recipe, value_updates=settings.value_update)
+
+
+def _secrets(settings: MetaSettings, account: MetaAccount) -> tuple[str, str]:
+    held = account.credentials or settings.credentials
+    if held is None or held == "anonymous":
+        return "", ""
+    secret = reveal(held.app_secret, field="meta.credentials.app_secret") if held.app_secret else ""
+    return reveal(held.access_token, field="meta.credentials.access_token"), secret
