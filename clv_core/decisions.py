@@ -49,7 +49,7 @@ def decide(campaigns: pa.Table, settings: ReturnSettings) -> pa.Table:
     )
     by_roas = _side(low, high, roas_mark, judged)
     by_clv = _side(floats(campaigns, "clv_roas_low"), floats(campaigns, "clv_roas_high"), clv_mark, judged)
-    quadrant = [_quadrant(r, c) for r, c in zip(by_roas, by_clv, strict=True)]
+    quadrant = [_quadrant(*sides) for sides in zip(by_roas, by_clv, spend > 0, strict=True)]
     for name, values in (("roas_low", low), ("roas_high", high)):
         campaigns = campaigns.append_column(name, pa.array(values, pa.float64(), from_pandas=True))
     for name, mark in (("roas_benchmark", roas_mark), ("clv_roas_benchmark", clv_mark)):
@@ -76,7 +76,9 @@ def _side(low: Floats, high: Floats, mark: float, judged: NDArray[np.bool_]) -> 
     return [str(word) for word in np.where(judged, words, "too few")]
 
 
-def _quadrant(by_roas: str, by_clv: str) -> str:
+def _quadrant(by_roas: str, by_clv: str, paid: bool) -> str:
+    if not paid:
+        return "no spend"
     return "too few customers" if "too few" in (by_roas, by_clv) else QUADRANTS.get((by_roas, by_clv), "unclear")
 
 

@@ -18,9 +18,10 @@ UNLABELLED = "unlabelled"
 
 @dataclass(frozen=True, slots=True)
 class LabelRule:
-    """A label given to whatever an id names or a pattern finds in a campaign's name.
+    """A label given to whatever an id names or a word finds in a campaign's name.
 
-    `names` are patterns with `*` and `?`, case ignored (`*storytelling*`); `ids` are campaign, ad set or ad ids.
+    `names` are words that stand anywhere in the name, case ignored, or patterns of the whole name with `*` and `?`; `ids` are
+    campaign, ad set or ad ids.
     """
 
     label: str
@@ -29,8 +30,12 @@ class LabelRule:
     ids: tuple[str, ...] = ()
 
     def matches_name(self, name: str) -> bool:
-        """Whether one of the patterns fits the whole name."""
-        return any(re.match(fnmatch.translate(pattern.casefold()), name.casefold()) for pattern in self.names)
+        """Whether one of the words is in the name, or one of the patterns fits it."""
+        return any(_fits(word.casefold(), name.casefold()) for word in self.names)
+
+
+def _fits(word: str, name: str) -> bool:
+    return bool(re.match(fnmatch.translate(word), name)) if set(word) & set("*?") else word in name
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,1 @@
+"""The report page: figures, words and the template; nothing here knows a platform."""

@@ -1,0 +1,125 @@
+"""The page as one HTML text: charts and campaign rows as JSON inside, scripts allowed by their digest alone, no network."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+from importlib.resources import files
+from typing import TYPE_CHECKING, Any
+
+from connectors.engine.page import figures, formats, verdicts, words
+from connectors.engine.page.campaigns import COLUMNS, GROUP_COLUMNS, cells, group_rows
+
+if TYPE_CHECKING:
+    from connectors.engine.page.figures import Figure
+    from connectors.engine.report import ReportData
+
+FIRST_ROWS = 25  # drawn on the server, so that the table is there before (and without) the script
+
+
+def page(data: ReportData) -> str:
+    """The whole page. Everything that came from data is escaped, by Jinja2 or in JSON."""
+    import jinja2
+    from plotly.offline import get_plotlyjs
+
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(str(files("connectors.engine.page"))),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters |= {name: getattr(formats, name) for name in ("money", "count", "share", "ratio", "days", "label")}
+    environment.filters |= {"reasons": words.reasons, "size": words.size, "lookalike": words.lookalike}
+    place = files("connectors.engine.page")
+    # A script is allowed by the digest of its text, so whatever slipped into the page as markup could still not run.
+    scripts = {"plotly": get_plotlyjs(), "app": (place / "page.js").read_text("utf-8")}
+    return environment.get_template("page.html.j2").render(
+        **content(data),
+        style=(place / "style.css").read_text("utf-8"),
+        scripts=scripts,
+        policy=" ".join(_digest(script) for script in scripts.values()),
+    )
+
+
+def _digest(script: str) -> str:
+    return f"'sha256-{base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()}'"
+
+
+def content(data: ReportData) -> dict[str, Any]:
+    """What the template shows, computed from the data."""
+    from connectors.engine.report import headline
+
+    now, campaigns = headline(data), data.rows("campaigns")
+    shown = {figure.id: figure for figure in _figures(data, campaigns)}
+    table = [cells(row) for row in campaigns if row["campaign_id"] or row["customers"] or row["spend"]]
+    document = {
+        "figures": {name: figure.document for name, figure in shown.items()},
+        "currency": data.run.currency,
+        "columns": [{"key": c.key, "label": c.label, "kind": c.kind} for c in COLUMNS],
+        "campaigns": table,
+    }
+    return {
+        "run": data.run,
+        "data": data,
+        "cards": words.cards(now, data.previous),
+        "changes": words.changes(now, data.previous, data.audiences),
+        "figures": shown,
+        "tiers": data.tiers.to_pylist() if data.tiers is not None else [],
+        "profiles": [row for row in data.profiles.to_pylist() if row["tier"]] if data.profiles is not None else [],
+        "churn": data.churn.to_pylist() if data.churn is not None else [],
+        "movements": data.movements.to_pylist() if data.movements is not None else [],
+        "decisions": data.rows("disagreements"),
+        "columns": COLUMNS,
+        "first_campaigns": table[:FIRST_ROWS],
+        "campaign_count": len(table),
+        "platforms": sorted({row["platform"] for row in campaigns if row["platform"]}),
+        "verdicts": sorted({row["quadrant"] for row in campaigns}),
+        "groups": {name: group_rows(data.rows(name), name) for name in GROUP_COLUMNS if data.rows(name)},
+        "group_columns": GROUP_COLUMNS,
+        "coverage": data.rows("coverage"),
+        "restatements": data.rows("restatements"),
+        "match": {name: match_rows(report) for name, report in data.match.items()},
+        "document": _inline(document),
+    }
+
+
+def _figures(data: ReportData, campaigns: list[dict[str, Any]]) -> list[Figure]:
+    currency, found = data.run.currency, []
+    if data.lorenz is not None:
+        found.append(figures.lorenz(data.lorenz.to_pylist()))
+    if data.deciles is not None:
+        found.append(figures.calibration(data.deciles.to_pylist(), currency))
+    if data.rows("retention"):
+        found.append(figures.cohort_curves(data.rows("retention"), currency))
+    if data.rows("cohorts"):
+        found.append(figures.cohort_value(data.rows("cohorts"), currency))
+    if any(row["roas"] is not None and row["clv_roas"] is not None for row in campaigns):
+        found.append(verdicts.scatter(campaigns, currency))
+        mark, least = campaigns[0]["clv_roas_benchmark"], data.run.minimum_customers
+        for name, key, title in (
+            ("creative", "creative", "Creative style: which brings lasting customers?"),
+            ("objectives", "objective", "Objective: which brings lasting customers?"),
+        ):
+            rows = [row for row in data.rows(name) if (row["spend"] or 0) > 0]
+            if len({row[key] for row in rows}) > 1:
+                found.append(verdicts.dots(name, title, key, rows, mark, least))
+    if len(data.history) > 1:
+        found.append(figures.runs(data.history, currency))
+    return found
+
+
+def match_rows(report: Any) -> list[dict[str, Any]]:
+    """One row per identifier field of an identity report: valid, invalid with reasons, empty, duplicate."""
+    fields = report.get("fields", {}) if hasattr(report, "get") else {}
+    return [{"field": name, **counts} for name, counts in fields.items() if hasattr(counts, "get")]
+
+
+def _inline(document: dict[str, Any]) -> str:
+    """JSON that can stand inside a script element: no `<`, `>` or `&`, no line separators."""
+    import orjson
+
+    text = orjson.dumps(document, default=float).decode()
+    for char in ("<", ">", "&", "\u2028", "\u2029"):
+        text = text.replace(char, f"\\u{ord(char):04x}")
+    return text
