@@ -1,0 +1,54 @@
+"""The token bucket: a burst, then the rate; never above what is documented; a suspension that ends by itself."""
+
+from __future__ import annotations
+
+import pytest
+
+from connectors.errors import RetriableError
+from connectors.tiktok.pace import Pacer
+
+
+class Time:
+    """A clock that only sleeping moves."""
+
+    def __init__(self) -> None:
+        self.now = 0.0
+
+    def __call__(self) -> float:
+        return self.now
+
+    def sleep(self, seconds: float) -> None:
+        self.now += seconds
+
+
+def test_never_more_than_rate_and_burst_in_any_second() -> None:
+    time = Time()
+    pacer = Pacer(5, 5, clock=time, sleep=time.sleep)
+    sent = []
+    for _ in range(200):
+        pacer.take()
+        sent.append(time.now)
+    for start in sent:
+        assert sum(start <= one < start + 1 for one in sent) <= 10  # TikTok's basic level: 10 a second
+        assert sum(start <= one < start + 60 for one in sent) <= 600
+    assert sent[-1] == pytest.approx((200 - 5) / 5)
+
+
+def test_amounts_count() -> None:
+    time = Time()
+    pacer = Pacer(8000, 8000, clock=time, sleep=time.sleep)
+    for _ in range(10):
+        pacer.take(4000)
+    assert time.now == pytest.approx(4.0)
+
+
+def test_a_suspension_ends() -> None:
+    time = Time()
+    pacer = Pacer(5, 5, clock=time, sleep=time.sleep)
+    pacer.suspend(300)
+    time.now = 299
+    with pytest.raises(RetriableError) as caught:
+        pacer.take()
+    assert caught.value.retry_after == pytest.approx(1.0)
+    time.now = 300
+    pacer.take()
