@@ -192,19 +192,26 @@ class Consent(Model):
 
 
 class Phones(Model):
-    """What to do with phone numbers whose country nobody knows."""
+    """How phone numbers are judged."""
 
     without_country: Literal["international", "drop"] = "international"
+    check: Literal["possible", "valid"] = "possible"
 
 
 class Identity(Model):
-    """Switches of normalisation; the defaults are the safe ones."""
+    """Switches of normalisation; each default is the reading that loses least when it is wrong (docs/identity.md)."""
 
-    default_country: str | None = None
+    default_country: Annotated[str, Field(pattern=r"^[A-Z]{2}$")] | None = None
     phones: Phones = Phones()
+    name_inner_space: Literal["remove", "keep"] = "remove"
+    name_titles: Literal["drop", "keep"] = "drop"
+    postal_hyphen: Literal["cut", "remove"] = "cut"
+    gmail_plus: Literal["strip", "keep"] = "strip"
+    idn_domains: Literal["as_given", "ascii", "unicode"] = "as_given"
+    region_without_country: Literal["us", "as_given"] = "us"
+    max_people_per_identifier: Annotated[int, Field(ge=0)] = 10
     same_person_by_email: bool = False
     same_person_by_phone: bool = False
-    max_people_per_identifier: Annotated[int, Field(ge=1)] = 10
 
 
 class _Platforms(Model):

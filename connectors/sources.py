@@ -42,8 +42,10 @@ CONTACTS: dict[str, tuple[str, ...]] = {
     "acquired_at": (),
     "source_platform": (),
     "source_campaign_id": (),
+    "source_adset_id": (),
     "source_ad_id": (),
     "utm_source": (),
+    "utm_medium": (),
     "utm_campaign": (),
     "click_id": ("gclid", "fbclid", "ttclid"),
 }
@@ -80,6 +82,14 @@ def contacts(source: TableSource, folder: Path) -> pa.Table:
         kind = pa.list_(pa.string()) if missing in SEVERAL else pa.string()
         table = table.append_column(missing, pa.nulls(len(table), kind))
     return table.select(list(CONTACTS))
+
+
+def nobody() -> pa.Table:
+    """Contacts of no one: scores still work, audiences stay empty."""
+    import pyarrow as pa
+
+    kinds = {name: pa.list_(pa.string()) if name in SEVERAL else pa.string() for name in CONTACTS}
+    return pa.table({name: pa.array([], kind) for name, kind in kinds.items()})
 
 
 def table(source: TableSource, folder: Path, columns: Mapping[str, tuple[str, ...]], needed: Sequence[str]) -> pa.Table:

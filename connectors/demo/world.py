@@ -75,6 +75,16 @@ def write_config(folder: Path, addresses: Mapping[str, str] | None = None) -> No
         (folder / f"{name}.yaml").write_text(text)
 
 
+def replacements(addresses: Mapping[str, Mapping[str, str]]) -> dict[str, str]:
+    """Default address in the demo's platforms.yaml -> the address of a sandbox that is running."""
+    return {
+        "http://127.0.0.1:8801": addresses["meta"]["address"],
+        "http://127.0.0.1:8803": addresses["google"]["data_manager"],
+        "insecure:127.0.0.1:8804": addresses["google"]["ads"],
+        "http://127.0.0.1:8805": addresses["tiktok"]["address"],
+    }
+
+
 def _customers(orders: pd.DataFrame, rng: np.random.Generator) -> pd.DataFrame:
     first_day = orders.groupby("customer_id")["date"].min()
     is_first = orders["date"] == orders["customer_id"].map(first_day)

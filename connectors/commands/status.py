@@ -1,0 +1,56 @@
+"""`clvsync status` and `clvsync forget`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import click
+
+from connectors.commands.output import config_option, emit, json_option, progress, rows_of, show_table
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+@click.command("status")
+@click.option("--offline", is_flag=True, help="Only what the ledger knows; ask no platform.")
+@config_option
+@json_option
+def status_command(offline: bool, folder: Path, as_json: bool) -> int:
+    """Show runs, audiences, remote sizes, match rates, and what is pending at the platforms.
+
+    Example: clvsync status --json
+    """
+    from connectors import config, job
+
+    with progress() as shown:
+        found = job.status(config.load(folder), shown=shown, offline=offline)
+    if as_json:
+        emit(found)
+        return 0
+    runs = ("id", "kind", "started_at", "finished_at", "exit_code")
+    show_table("Runs", runs, rows_of(found["runs"][-5:], runs))
+    audiences = ("platform", "account", "audience", "members", "pending", "state", "size_lower", "size_upper", "match_rate")
+    show_table("Audiences", audiences, rows_of(found["audiences"], audiences))
+    return 0
+
+
+@click.command("forget")
+@click.argument("ids", nargs=-1, required=True)
+@config_option
+@json_option
+def forget_command(ids: tuple[str, ...], folder: Path, as_json: bool) -> int:
+    """Erase customers: from every audience and from all state; the source can't bring them back.
+
+    Example: clvsync forget 10017 10018
+    """
+    from connectors import config, job
+
+    with progress() as shown:
+        found = job.forget(config.load(folder), ids, shown=shown)
+    if as_json:
+        emit(found)
+    else:
+        for line in found["notes"]:
+            click.echo(line)
+    return int(found["exit_code"])
