@@ -1,0 +1,158 @@
+"""Contacts from a file as people hand them over, row by row in file order: CSV, JSON lines, Parquet."""
+
+from __future__ import annotations
+
+import csv
+import json
+import re
+import sys
+from typing import TYPE_CHECKING, Any
+
+from connectors.errors import ConfigurationError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+ALIASES: dict[str, tuple[str, ...]] = {
+    "customer_id": ("customer", "cust_id", "user_id", "id", "customerid"),
+    "email": ("e_mail", "mail", "email_address", "emails", "em"),
+    "phone": ("phone_number", "telephone", "tel", "mobile", "phones", "ph", "mobile_phone", "cell"),
+    "first_name": ("firstname", "given_name", "fn", "first", "forename"),
+    "last_name": ("lastname", "family_name", "surname", "ln", "last"),
+    "gender": ("sex", "gen", "ge"),
+    "birth_date": ("date_of_birth", "dob", "birthday", "birthdate"),
+    "birth_year": ("dob_year", "doby", "year_of_birth"),
+    "birth_month": ("dob_month", "dobm", "month_of_birth"),
+    "birth_day": ("dob_day", "dobd", "day_of_birth"),
+    "city": ("town", "ct"),
+    "region": ("state", "province", "st", "state_code"),
+    "postal_code": ("zip", "zip_code", "postcode", "postal", "zp", "zipcode", "postalcode", "post_code"),
+    "country": ("country_code", "country_name", "region_code"),
+    "mobile_ad_id": ("madid", "maid", "idfa", "gaid", "aaid", "mobile_id", "mobile_advertiser_id", "device_id"),
+    "external_id": ("extern_id", "externalid"),
+}
+OURS = {alias: name for name, others in ALIASES.items() for alias in (name, *others)}
+SEVERAL = ("email", "phone", "mobile_ad_id")
+LISTED = ("email", "phone")  # "|" joins several in CSV; in a name it is just a character
+Row = list[tuple[str, str, list[str | None]]]  # (key as in the file, our name, values)
+
+
+def rows(path: Path) -> Iterator[Row]:
+    """The file's rows. A key is the file's own column name, tidied; columns that are no contact column are left out."""
+    suffix = path.suffix.lower()
+    if suffix in (".parquet", ".pq"):
+        yield from _parquet(path)
+    elif suffix in (".jsonl", ".ndjson", ".json"):
+        yield from _json_lines(path)
+    else:
+        yield from _csv(path)
+
+
+def tidy(header: str) -> str:
+    """A column name in lower case, words joined by underscores."""
+    return re.sub(r"[^a-z0-9]+", "_", header.strip().lower()).strip("_")
+
+
+def _known(headers: list[str], path: Path) -> list[tuple[int, str, str]]:
+    found = [(place, key, OURS[key]) for place, key in enumerate(map(tidy, headers)) if key in OURS]
+    if not any(name not in ("customer_id", "country") for _, _, name in found) and not any(n == "country" for *_, n in found):
+        raise ConfigurationError(
+            f"{path.name}: no contact column found", remedy="name the columns as in contacts: " + ", ".join(list(ALIASES)[1:])
+        )
+    return found
+
+
+def _csv(path: Path) -> Iterator[Row]:
+    csv.field_size_limit(sys.maxsize)
+    with path.open("rb") as raw:
+        start = raw.read(4)
+    encoding = "utf-16" if start[:2] in (b"\xff\xfe", b"\xfe\xff") else "utf-8-sig"
+    with path.open(encoding=encoding, errors="replace", newline="") as text:
+        first = text.readline()
+        text.seek(0)
+        delimiter = max(",;\t", key=first.count) if path.suffix.lower() != ".tsv" else "\t"
+        reader = csv.reader(text, delimiter=delimiter)
+        known = _known(next(reader, []), path)
+        for cells in reader:
+            yield [(key, name, _cell(name, cells[place] if place < len(cells) else "")) for place, key, name in known]
+
+
+def _cell(name: str, cell: str) -> list[str | None]:
+    if not cell:
+        return [None]
+    if name in LISTED and "|" in cell:
+        return [part for part in cell.split("|") if part.strip()] or [""]
+    return _array(cell) if name in SEVERAL else [cell]
+
+
+def _array(cell: str) -> list[str | None]:
+    """The texts of a JSON array in a cell, else the cell itself."""
+    if cell.lstrip().startswith("["):
+        try:
+            found = json.loads(cell)
+        except ValueError:
+            return [cell]
+        if isinstance(found, list) and found:
+            return [text(one) for one in found]
+    return [cell]
+
+
+def _json_lines(path: Path) -> Iterator[Row]:
+    with path.open(encoding="utf-8-sig", errors="replace") as lines:
+        head = lines.read(1)
+        lines.seek(0)
+        objects = _whole(lines.read(), path) if head == "[" else (_object(line, path, n) for n, line in enumerate(lines, 1))
+        for one in objects:
+            if one is None:
+                continue
+            known = [(key, tidy(key)) for key in one]
+            yield [(ours, OURS[ours], _given(OURS[ours], one[key])) for key, ours in known if ours in OURS]
+
+
+def _whole(content: str, path: Path) -> list[dict[str, Any]]:
+    try:
+        found = json.loads(content)
+    except ValueError:
+        raise ConfigurationError(f"{path.name}: not JSON", remedy="one JSON object per line, or an array of objects") from None
+    return [one for one in found if isinstance(one, dict)]
+
+
+def _object(line: str, path: Path, number: int) -> dict[str, Any] | None:
+    if not line.strip():
+        return None
+    try:
+        found = json.loads(line)
+    except ValueError:
+        found = None
+    if not isinstance(found, dict):
+        raise ConfigurationError(f"{path.name}:{number}: not a JSON object", remedy="one JSON object per line") from None
+    return found
+
+
+def _given(name: str, value: Any) -> list[str | None]:
+    if isinstance(value, list):
+        return [text(one) for one in value]
+    shown = text(value)
+    return [None] if shown is None else _array(shown) if name in SEVERAL else [shown]
+
+
+def text(value: Any) -> str | None:
+    """The value as text; whole numbers without a decimal point, lone surrogates replaced."""
+    if value is None or value != value:
+        return None
+    if isinstance(value, float) and value.is_integer():
+        value = int(value)
+    shown = value if isinstance(value, str) else json.dumps(value) if isinstance(value, (dict, list, bool)) else str(value)
+    return shown.encode("utf-8", "surrogatepass").decode("utf-8", "replace")
+
+
+def _parquet(path: Path) -> Iterator[Row]:
+    import pyarrow.parquet as pq
+
+    source = pq.ParquetFile(path)
+    known = _known(source.schema_arrow.names, path)
+    for batch in source.iter_batches(16_384):
+        columns = [batch.column(place).to_pylist() for place, _, _ in known]
+        for cells in zip(*columns, strict=True):
+            yield [(key, name, _given(name, cell)) for (_, key, name), cell in zip(known, cells, strict=True)]
