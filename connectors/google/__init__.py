@@ -1,0 +1,80 @@
+"""Google: audience lists through the Data Manager API; lookalikes, customer types and results through Google Ads.
+
+Light to import: the SDKs are loaded by `client.py` on the first call. Limits are those of the platform's fact sheet.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from connectors.google.settings import GoogleSettings
+from connectors.protocol import Capabilities, IdentifierField, Operation, Recipe, utc_now
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from datetime import datetime
+
+    from connectors.google.connector import GoogleConnector
+    from connectors.google.sandbox import GoogleSandbox
+    from connectors.google.settings import GoogleAccount
+
+_ADDRESS = ("given_name", "family_name", "region_code", "postal_code")
+
+
+def _part(name: str, source: str, rule: str, *, hashed: bool) -> IdentifierField:
+    others = tuple(one for one in _ADDRESS if one != name)
+    return IdentifierField(name, source, rule, hashed=hashed, requires=others, identifies=hashed)
+
+
+RECIPE = Recipe(
+    version="google-2026-11",
+    fields=(
+        IdentifierField("email", "email", "email_google", values=3),
+        IdentifierField("phone", "phone", "phone_e164", values=3),
+        _part("given_name", "first_name", "name_google_given", hashed=True),
+        _part("family_name", "last_name", "name_google_family", hashed=True),
+        _part("region_code", "country", "country_upper", hashed=False),
+        _part("postal_code", "postal_code", "postal_google", hashed=False),
+    ),
+    identifiers_per_member=10,
+)
+
+CAPABILITIES = Capabilities(
+    platform="google",
+    recipe=RECIPE,
+    value_weighted=False,  # no per-member value exists: one list per tier instead
+    batch_rows=10_000,
+    operations=frozenset({Operation.ADD, Operation.REMOVE, Operation.REPLACE}),
+    membership_days=540,
+    settles=True,
+    mixed_operations=False,
+    lookalike_minimum=100,
+    lookalike_immutable=True,
+    report_history_days=37 * 30,
+    report_restatement_days=30,
+)
+
+
+class GooglePlatform:
+    """What the entry point names: capabilities, settings, and how to connect."""
+
+    name = "google"
+    capabilities = CAPABILITIES
+    settings = GoogleSettings
+
+    def connect(
+        self, settings: GoogleSettings, account: GoogleAccount, *, now: Callable[[], datetime] = utc_now
+    ) -> GoogleConnector:
+        """A connector for one account; opens no connection yet."""
+        from connectors.google.connector import GoogleConnector
+
+        return GoogleConnector(settings, account, CAPABILITIES, now=now)
+
+    def sandbox(self, **options: Any) -> GoogleSandbox:
+        """A strict local stand-in for both APIs."""
+        from connectors.google.sandbox import GoogleSandbox
+
+        return GoogleSandbox(**options)
+
+
+platform = GooglePlatform()

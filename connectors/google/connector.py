@@ -1,0 +1,125 @@
+"""One Google Ads account, as the engine sees it."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING
+
+from connectors.errors import NotReadyError, SyncError
+from connectors.google import lookalikes
+from connectors.google.audiences import Audiences
+from connectors.google.client import GoogleClient
+from connectors.google.lookalikes import Lookalikes
+from connectors.google.members import Members
+from connectors.google.results import Results
+from connectors.google.values import Values
+from connectors.protocol import AudienceState, Check, utc_now
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from datetime import date, datetime
+
+    from connectors.google.results import Click
+    from connectors.google.settings import GoogleAccount, GoogleSettings
+    from connectors.protocol import (
+        AudienceHandle,
+        AudienceSpec,
+        AudienceStatus,
+        Batch,
+        CampaignDay,
+        Capabilities,
+        LookalikeSpec,
+        Receipt,
+    )
+
+
+class GoogleConnector:
+    """Lists through the Data Manager API, all else through Google Ads; errors are ours, retries happen in the client."""
+
+    def __init__(
+        self,
+        settings: GoogleSettings,
+        account: GoogleAccount,
+        capabilities: Capabilities,
+        *,
+        now: Callable[[], datetime] = utc_now,
+        sleep: Callable[[float], None] = time.sleep,
+    ) -> None:
+        self.capabilities, self.account_id = capabilities, account.account_id
+        self.client = GoogleClient(settings, account, sleep=sleep)
+        self._audiences = Audiences(self.client)
+        self._lookalikes = Lookalikes(self.client)
+        self._members = Members(self.client, now)
+        self._values = Values(self.client)
+        self._results = Results(self.client, now)
+
+    def check(self) -> list[Check]:
+        """Terms, credentials, access to the account in both APIs; changes nothing."""
+        subject = f"google {self.account_id}"
+        terms = self.client.settings.terms_accepted
+        found = [
+            Check(
+                f"{subject} Customer Match terms",
+                terms,
+                "accepted" if terms else "not accepted",
+                "" if terms else "accept them in Google Ads, then set google.terms_accepted: true",
+            )
+        ]
+        looks: dict[str, Callable[[], object]] = {
+            "Data Manager API": lambda: self._audiences.by_name("clv-audience-sync check"),
+            "Google Ads API": lambda: self.client.query("SELECT customer.id, customer.currency_code FROM customer LIMIT 1"),
+        }
+        for name, look in looks.items():
+            try:
+                look()
+            except SyncError as error:
+                found.append(Check(f"{subject} {name}", False, error.message, error.remedy))
+            else:
+                found.append(Check(f"{subject} {name}", True, "reachable, access granted"))
+        return found
+
+    def find_or_create(self, spec: AudienceSpec, remote_id: str = "") -> AudienceHandle:
+        """The list: by id, else by exact name, else made; the top tier's is marked as high-value customers."""
+        handle, _ = self._audiences.find_or_create(spec, remote_id)
+        self._values.apply(handle)
+        return handle
+
+    def status(self, handle: AudienceHandle) -> AudienceStatus:
+        """What Google says of the list or lookalike now."""
+        if handle.path == lookalikes.PATH:
+            return self._lookalikes.status(handle)
+        return self._audiences.status(handle)
+
+    def send(self, handle: AudienceHandle, batch: Batch) -> Receipt:
+        """The receipt: what Google took is pending until `settle`, what it refused is named row by row."""
+        return self._members.send(handle, batch)
+
+    def settle(self, handle: AudienceHandle, reference: str, rows: int) -> Receipt:
+        """What became of pending rows."""
+        return self._members.settle(handle, reference, rows)
+
+    def find_or_create_lookalike(self, seed: AudienceHandle, spec: LookalikeSpec) -> AudienceHandle:
+        """The lookalike of a seed with at least 100 matched people; NotReadyError before that."""
+        status = self._audiences.status(seed)
+        if status.state is AudienceState.MISSING:
+            raise NotReadyError(f"the seed {seed.spec.name!r} is gone; it is made again first", platform="google")
+        return self._lookalikes.find_or_create(seed, status.upper or 0, spec)
+
+    def delete(self, handle: AudienceHandle) -> None:
+        """Nothing: the list or lookalike is gone."""
+        if handle.path == lookalikes.PATH:
+            self._lookalikes.delete(handle)
+        else:
+            self._audiences.delete(handle)
+
+    def campaign_days(self, since: date, until: date) -> Iterator[CampaignDay]:
+        """Results of every campaign with activity, removed campaigns too."""
+        return self._results.campaign_days(since, until)
+
+    def clicks(self, since: date, until: date) -> Iterator[Click]:
+        """Clicks by gclid with their campaign, 90 days back."""
+        return self._results.clicks(since, until)
+
+    def close(self) -> None:
+        """Nothing: connections are closed."""
+        self.client.close()
