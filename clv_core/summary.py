@@ -1,0 +1,76 @@
+"""Recency, frequency, age and value per customer, by one SQL expression over the purchase days.
+
+One purchase per customer and day; weeks are exact days / 7. Refunds belong to the latest purchase day on or before them: those
+before the second purchase day lower `first_value`, later ones `monetary_value`. All lower `value_to_date`.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pyarrow as pa
+
+if TYPE_CHECKING:
+    from datetime import date
+
+    from clv_core.transactions import Transactions
+
+COLUMNS = (
+    "customer_id", "frequency", "recency", "T", "monetary_value", "first_day", "last_day", "first_value", "value_to_date",
+    "order_days",
+)  # fmt: skip
+
+SCHEMA = pa.schema(
+    [
+        ("customer_id", pa.string()),
+        ("frequency", pa.float64()),
+        ("recency", pa.float64()),
+        ("T", pa.float64()),
+        ("monetary_value", pa.float64()),
+        ("first_day", pa.date32()),
+        ("last_day", pa.date32()),
+        ("first_value", pa.float64()),
+        ("value_to_date", pa.float64()),
+        ("order_days", pa.int32()),
+    ]
+)
+
+
+def summarise(t: Transactions, as_of: date, *, since: date | None = None) -> pa.Table:
+    """One row per customer with a purchase day up to and including `as_of` (SCHEMA), in no particular order.
+
+    frequency x: purchase days after the first; recency t_x and T: weeks from the first to the last of them and to `as_of`;
+    monetary_value: mean value of the repeat days, 0 without any. Days before `since` are left out as if they hadn't been.
+    """
+    sql = summary_sql(t.relation, refunds=t.refunds, since=since is not None)
+    values = {"as_of": as_of} if since is None else {"as_of": as_of, "since": since}
+    return t.connection.cursor().sql(sql, params=values).to_arrow_table().cast(SCHEMA)
+
+
+def summary_sql(relation: str, *, refunds: bool = True, since: bool = False) -> str:
+    """The expression itself, with parameters $as_of and, if asked for, $since; columns as in SCHEMA.
+
+    `refunds` False promises that no day has refunds only, which spares the search for second purchase days.
+    """
+    seen = f"FROM {relation} WHERE day <= $as_of" + (" AND day >= $since" if since else "")
+    found = _WITH_REFUNDS if refunds else _PLAIN
+    return f"""WITH found AS ({found.format(seen=seen)})
+SELECT customer_id, CAST(n - 1 AS DOUBLE) AS frequency, (last_day - first_day) / 7.0::DOUBLE AS recency,
+    ($as_of - first_day) / 7.0::DOUBLE AS T,
+    CASE WHEN n > 1 THEN CAST(total - first_value AS DOUBLE) / (n - 1) ELSE 0 END AS monetary_value,
+    first_day, last_day, CAST(first_value AS DOUBLE) AS first_value, CAST(total AS DOUBLE) AS value_to_date, CAST(n AS INTEGER) AS order_days
+FROM found"""
+
+
+_PLAIN = """SELECT customer_id, count(*) AS n, min(day) AS first_day, max(day) AS last_day, sum(exact_amount) AS total,
+    arg_min(exact_amount, day) AS first_value {seen} GROUP BY customer_id"""
+
+_WITH_REFUNDS = """SELECT customer_id, count(*) FILTER (orders > 0) AS n, min(day) FILTER (orders > 0) AS first_day,
+    max(day) FILTER (orders > 0) AS last_day, sum(exact_amount) AS total,
+    coalesce(sum(exact_amount) FILTER (day < second), sum(exact_amount)) AS first_value
+FROM (SELECT customer_id, day, exact_amount, orders,
+             nth_value(day, 2) OVER (PARTITION BY customer_id ORDER BY orders = 0, day
+                                     ROWS BETWEEN UNBOUNDED PRECEDING AND UNBOUNDED FOLLOWING) AS second_row,
+             count(*) FILTER (orders > 0) OVER (PARTITION BY customer_id) AS bought,
+             CASE WHEN bought > 1 THEN second_row ELSE DATE '9999-12-31' END AS second {seen})
+GROUP BY customer_id HAVING n > 0"""
