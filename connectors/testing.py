@@ -24,7 +24,7 @@ import hashlib
 import logging
 from collections import Counter
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any, Final
 
@@ -44,6 +44,7 @@ from connectors.protocol import AudienceSpec, AudienceState, Batch, LookalikeSpe
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
+    from datetime import date
 
     from connectors.protocol import AudienceHandle, AudienceStatus, Capabilities, Connector, Receipt
     from connectors.sandbox import Sandbox
@@ -395,29 +396,49 @@ class ResultSuite(_Suite):
 
     def test_results_add_up_to_the_platforms_own(self, rig: Rig) -> None:
         """Days at both ends are in; money is exact; nothing is counted twice."""
-        campaigns: list[dict[str, Any]] = list(rig.sandbox.campaigns)  # type: ignore[attr-defined]
-        days = sorted({str(row["date"]) for row in campaigns})
-        since, until = (datetime.fromisoformat(days[place]).date() for place in (1, -1))
-        wanted = [row for row in campaigns if since.isoformat() <= str(row["date"]) <= until.isoformat()]
+        today = rig.sandbox.clock.now().date()
+        rig.sandbox.campaigns = _campaigns(today)  # type: ignore[attr-defined]
+        since, until = today - timedelta(days=9), today - timedelta(days=2)
+        wanted = [row for row in _campaigns(today) if since.isoformat() <= row["date"] <= until.isoformat()]
         found = list(rig.connector.campaign_days(since, until))
-        assert sum((one.spend for one in found), Decimal(0)) == sum(Decimal(str(row["spend"])) for row in wanted)
-        assert sum(one.impressions for one in found) == sum(int(Decimal(str(row["impressions"]))) for row in wanted)
-        assert sum((one.conversion_value for one in found), Decimal(0)) == sum(
-            (Decimal(str(row["conversion_value"])) for row in wanted), Decimal(0)
-        )
-        assert {one.date for one in found} == {datetime.fromisoformat(str(row["date"])).date() for row in wanted}
+        assert len(found) == len({(one.date, one.campaign_id, one.adset_id, one.ad_id) for one in found})
+        for name in ("spend", "impressions", "clicks", "conversions", "conversion_value"):
+            assert sum(Decimal(getattr(one, name)) for one in found) == sum(Decimal(row[name]) for row in wanted), name
+        assert {one.date.isoformat() for one in found} == {row["date"] for row in wanted}
+        assert {one.campaign_id for one in found} == {row["campaign_id"] for row in wanted}
         assert all(isinstance(one.spend, Decimal) and one.currency and one.pulled_at.tzinfo for one in found)
         assert {one.account_id for one in found} == {rig.connector.account_id}
 
     def test_a_time_without_results_is_empty(self, rig: Rig) -> None:
         """No rows, no error."""
-        last = max(str(row["date"]) for row in rig.sandbox.campaigns)  # type: ignore[attr-defined]
-        after = max(datetime.fromisoformat(last).date(), datetime.now(UTC).date() - timedelta(days=2)) + timedelta(days=1)
-        assert list(rig.connector.campaign_days(after, after)) == []
+        today = rig.sandbox.clock.now().date()
+        rig.sandbox.campaigns = _campaigns(today)  # type: ignore[attr-defined]
+        before = today - timedelta(days=30)
+        assert list(rig.connector.campaign_days(before, before + timedelta(days=3))) == []
 
 
 class ConnectorSuite(AudienceSuite, FaultSuite, LookalikeSuite, ResultSuite):
     """The whole contract, for a platform with a network, lookalikes and results."""
+
+
+def _campaigns(today: date) -> list[dict[str, str]]:
+    """Two campaigns on each of the last ten days, in the form that sandboxes take."""
+    return [
+        {
+            "campaign_id": f"12000000000{campaign}",
+            "campaign_name": f"Campaign {campaign}",
+            "adset_id": f"13000000000{campaign}",
+            "ad_id": f"14000000000{campaign}",
+            "date": (today - timedelta(days=back)).isoformat(),
+            "spend": f"{10 * campaign + back}.37",
+            "impressions": str(1000 * campaign + back),
+            "clicks": str(20 * campaign + back),
+            "conversions": str(campaign + back),
+            "conversion_value": f"{100 * campaign + back}.25",
+        }
+        for campaign in (1, 2)
+        for back in range(1, 11)
+    ]
 
 
 def _digest(number: int | None) -> bytes:
