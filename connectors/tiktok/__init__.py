@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -58,14 +59,21 @@ class TikTokPlatform:
     capabilities = CAPABILITIES
     settings: type[TikTokSettings] = TikTokSettings
 
-    def connect(self, settings: Any, account: Any, *, now: Callable[[], datetime] = utc_now) -> Connector:
+    def connect(
+        self,
+        settings: Any,
+        account: Any,
+        *,
+        now: Callable[[], datetime] = utc_now,
+        sleep: Callable[[float], None] = time.sleep,
+    ) -> Connector:
         """A connector for one advertiser account; opens no connection yet."""
         from connectors.tiktok.connector import TikTokConnector
 
         chosen: TikTokSettings = settings
         owner: TikTokAccount = account
         limits = replace(CAPABILITIES, recipe=recipe(phone=PHONE_RULES[chosen.phone_form]))
-        return TikTokConnector(chosen, owner, limits, now=now)
+        return TikTokConnector(chosen, owner, limits, now=now, sleep=sleep)
 
     def sandbox(self) -> Any:
         """The strict local stand-in for TikTok."""

@@ -40,8 +40,10 @@ _pacers: dict[tuple[str, str, float], Pacer] = {}
 _pacers_lock = threading.Lock()
 
 
-def shared_pacer(settings: TikTokSettings, token: str) -> Pacer:
+def shared_pacer(settings: TikTokSettings, token: str, sleep: Callable[[float], None]) -> Pacer:
     """The bucket of an app: its accounts share TikTok's limits, so they share this. Keyed by a digest of the token."""
+    if sleep is not time.sleep:  # somebody else's time has a bucket of its own
+        return Pacer(settings.requests_per_second, BURST, sleep=sleep)
     key = (settings.api_base, hashlib.sha256(token.encode()).hexdigest(), settings.requests_per_second)
     with _pacers_lock:
         return _pacers.setdefault(key, Pacer(settings.requests_per_second, BURST))
@@ -63,7 +65,7 @@ class TikTokConnector:
         self.capabilities, self.account_id, self._account, self._now = capabilities, account.account_id, account, now
         secret = settings.credentials
         token = secret if isinstance(secret, str) else reveal(secret.access_token, field="tiktok.credentials.access_token")
-        pace = pacer or shared_pacer(settings, token)
+        pace = pacer or shared_pacer(settings, token, sleep)
         self._client = Client(settings.api_base, token, pace, timeout=settings.timeout_seconds, sleep=sleep)
         columns = capabilities.recipe.columns()
         self._directory = Directory(self._client, self.account_id, now)

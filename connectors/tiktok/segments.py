@@ -8,9 +8,10 @@ it is sent as both.
 from __future__ import annotations
 
 import json
+from collections import Counter
 from typing import TYPE_CHECKING, Any
 
-from connectors.errors import ConfigurationError
+from connectors.errors import ConfigurationError, RemovalRefusedError
 from connectors.protocol import Operation, Receipt
 from connectors.tiktok.files import hexadecimal, kind_of
 
@@ -53,15 +54,17 @@ class Segments:
     def send(self, handle: AudienceHandle, batch: Batch) -> Receipt:
         """A receipt with every row accepted: TikTok names no row of a streaming call."""
         if batch.operation is Operation.REPLACE:
-            raise ConfigurationError(
+            raise RemovalRefusedError(
                 f"{handle.spec.name!r} is a streaming audience, which TikTok cannot replace",
-                remedy="remove and add instead",
+                remedy="remove and add instead, or delete the audience and make it anew",
                 platform="tiktok",
             )
         action = "delete" if batch.operation is Operation.REMOVE else "add"
-        for schema, rows in _calls(batch, self.kinds, self.columns):
+        seen: Counter[str] = Counter()
+        for schema, rows in _calls(batch, self.kinds, self.columns, seen):
             self._map(handle.remote_id, action, schema, rows)
-        return Receipt(accepted=batch.rows, remote_id=handle.remote_id)
+        empty = {"no identifier": seen["empty"]} if seen["empty"] else {}
+        return Receipt(accepted=batch.rows - seen["empty"], rejected=empty, remote_id=handle.remote_id)
 
     def _map(self, audience_id: str, action: str, kinds: Sequence[str], rows: list[Row]) -> None:
         schema = [name for kind in kinds for name in SCHEMAS[kind]]
@@ -83,14 +86,16 @@ class Segments:
         self.directory.client.post_stream("/segment/mapping/", body, sum(bool(cell) for row in data for cell in row))
 
 
-def _calls(batch: Batch, kinds: Sequence[str], columns: dict[str, list[str]]) -> Iterator[tuple[Sequence[str], list[Row]]]:
+def _calls(
+    batch: Batch, kinds: Sequence[str], columns: dict[str, list[str]], seen: Counter[str]
+) -> Iterator[tuple[Sequence[str], list[Row]]]:
     """Rows in groups that fit one call, with the kinds that the group has at all."""
     cells = sum(len(SCHEMAS[kind]) for kind in kinds)
     width = cells * len(json.dumps({"id": "0" * 64, "audience_ids": ["0" * 20]}))
     size = max(1, min(ROWS, (BYTES - 1_000) // width))
     waiting: list[Row] = []
     for chunk in batch.chunks():
-        for row in _rows(chunk, kinds, columns):
+        for row in _rows(chunk, kinds, columns, seen):
             waiting.append(row)
             if len(waiting) == size:
                 yield _narrow(kinds, waiting)
@@ -99,7 +104,7 @@ def _calls(batch: Batch, kinds: Sequence[str], columns: dict[str, list[str]]) ->
         yield _narrow(kinds, waiting)
 
 
-def _rows(chunk: pa.RecordBatch, kinds: Sequence[str], columns: dict[str, list[str]]) -> Iterator[Row]:
+def _rows(chunk: pa.RecordBatch, kinds: Sequence[str], columns: dict[str, list[str]], seen: Counter[str]) -> Iterator[Row]:
     """A person's first values of each kind together, then second values, then third."""
     values: dict[str, list[Any]] = {
         name: hexadecimal(chunk.column(name)).to_pylist() for kind in kinds for name in columns[kind]
@@ -107,10 +112,10 @@ def _rows(chunk: pa.RecordBatch, kinds: Sequence[str], columns: dict[str, list[s
     depth = max((len(columns[kind]) for kind in kinds), default=0)
     by_depth = [[values[columns[kind][n]] if n < len(columns[kind]) else None for kind in kinds] for n in range(depth)]
     for number in range(chunk.num_rows):
-        for level in by_depth:
-            row = tuple(column[number] if column is not None else None for column in level)
-            if any(row):
-                yield row
+        levels = [tuple(column[number] if column is not None else None for column in level) for level in by_depth]
+        filled = [row for row in levels if any(row)]
+        seen["empty"] += not filled
+        yield from filled
 
 
 def _narrow(kinds: Sequence[str], rows: list[Row]) -> tuple[Sequence[str], list[Row]]:

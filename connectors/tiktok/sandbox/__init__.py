@@ -57,7 +57,7 @@ class TikTokSandbox(Sandbox):
         self.accounts: dict[str, reports.Account] = {}
         self.account = reports.Account()
         self.report_ids = 20_000
-        self.campaigns: list[dict[str, Any]] | None = None
+        self.campaigns: list[dict[str, Any]] = world.campaigns(self.clock.now().date())
 
     def start(self, ports: Mapping[str, int] | None = None) -> dict[str, str]:
         """`address` and `admin`; without ports both are the same free one."""
@@ -220,8 +220,7 @@ class TikTokSandbox(Sandbox):
         return wire.envelope()
 
     def _rows(self, wanted: reports.Selection) -> list[dict[str, Any]]:
-        campaigns = self.campaigns if self.campaigns is not None else world.campaigns(self.clock.now().date())
-        return reports.rows(campaigns, self.accounts.get(wanted.advertiser, self.account), wanted)
+        return reports.rows(self.campaigns, self.accounts.get(wanted.advertiser, self.account), wanted)
 
 
 def _owners(body: Mapping[str, Any]) -> list[str]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from connectors.errors import ConfigurationError, RetriableError
+from connectors.errors import ConfigurationError, RemovalRefusedError, RetriableError
 from connectors.protocol import AudienceState, Operation
 from connectors.tiktok.connector import TikTokConnector
 
@@ -84,7 +84,7 @@ def test_a_name_that_tiktok_would_cut_is_refused(tiktok: TikTokConnector) -> Non
 
 
 def test_a_stream_cannot_be_replaced(tiktok: TikTokConnector) -> None:
-    with pytest.raises(ConfigurationError, match="cannot replace"):
+    with pytest.raises(RemovalRefusedError, match="cannot replace"):
         tiktok.send(tiktok.find_or_create(exclusion()), batch(Operation.REPLACE, people(range(5))))
 
 
