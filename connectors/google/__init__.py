@@ -5,6 +5,7 @@ Light to import: the SDKs are loaded by `client.py` on the first call. Limits ar
 
 from __future__ import annotations
 
+import time
 from typing import TYPE_CHECKING, Any
 
 from connectors.google.settings import GoogleSettings
@@ -63,12 +64,17 @@ class GooglePlatform:
     settings = GoogleSettings
 
     def connect(
-        self, settings: GoogleSettings, account: GoogleAccount, *, now: Callable[[], datetime] = utc_now
+        self,
+        settings: GoogleSettings,
+        account: GoogleAccount,
+        *,
+        now: Callable[[], datetime] = utc_now,
+        sleep: Callable[[float], None] = time.sleep,
     ) -> GoogleConnector:
         """A connector for one account; opens no connection yet."""
         from connectors.google.connector import GoogleConnector
 
-        return GoogleConnector(settings, account, CAPABILITIES, now=now)
+        return GoogleConnector(settings, account, CAPABILITIES, now=now, sleep=sleep)
 
     def sandbox(self, **options: Any) -> GoogleSandbox:
         """A strict local stand-in for both APIs."""

@@ -90,11 +90,12 @@ class GoogleSandbox(Sandbox):
 
     def error_of(self, detail: Mapping[str, Any]) -> DataManagerError:
         """The Data Manager refusal that a fault's detail describes: reason, message, fields, quota_limit, status, http."""
-        reason = str(detail.get("reason", "INTERNAL_ERROR"))
+        reason = str(detail.get("reason") or detail.get("code") or "INTERNAL_ERROR")
         violations = [Violation(str(one), reason) for one in detail.get("fields", ())]
         quota = {"quota_limit": str(detail["quota_limit"])} if "quota_limit" in detail else {}
         message = str(detail.get("message", "There was a problem with the request."))
-        status, http = str(detail.get("status", "")), int(detail.get("http", 0))
+        given = detail.get("status", "")
+        status, http = ("", int(given)) if str(given).isdigit() else (str(given), int(detail.get("http", 0)))
         return DataManagerError(reason, message, violations, quota, "fault", status, http)
 
     def render_error(self, detail: Mapping[str, Any]) -> Response:

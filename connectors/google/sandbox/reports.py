@@ -45,7 +45,7 @@ class Reports:
 
     def __init__(self, store: Store) -> None:
         self._store = store
-        self.campaigns: list[dict[str, Any]] = []
+        self.campaigns = generated(store.clock.now().date())
         self.clicks: list[dict[str, Any]] = []
 
     def today(self, account: str) -> date:
@@ -70,8 +70,6 @@ class Reports:
 
     def source(self, account: str) -> list[dict[str, Any]]:
         """The account's campaign rows."""
-        if not self.campaigns:
-            self.campaigns = generated(self.today(account))
         return [row for row in self.campaigns if str(row.get("account_id", account)) == account]
 
     def _campaigns(self, account: str, query: Query, held: dict[str, Any]) -> Iterator[dict[str, Any]]:

@@ -1,0 +1,59 @@
+"""Google earns the contract over the real SDKs, on both of the Data Manager's transports."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from connectors.google import platform
+from connectors.testing import ConnectorSuite, Rig
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+ACCOUNT = "1234567890"
+THROTTLE = {"reason": "RESOURCE_EXHAUSTED", "quota_limit": "IngestionMutateRequestsPerMinutePerProject"}
+
+
+def _rig(transport: str, writes: str, creates: str, *, http: bool) -> Iterator[Rig]:
+    sandbox = platform.sandbox()
+    addresses = sandbox.start()
+    settings = platform.settings.model_validate(
+        {
+            "data_manager_endpoint": addresses[transport],
+            "ads_endpoint": addresses["ads"],
+            "credentials": "anonymous",
+            "accounts": [{"account_id": ACCOUNT}],
+        }
+    )
+    waits: list[float] = []
+    connector = platform.connect(settings, settings.accounts[0], now=sandbox.clock.now, sleep=waits.append)
+    yield Rig(
+        connector,
+        sandbox,
+        writes=writes,
+        creates=creates,
+        throttle=THROTTLE,
+        refusal={"reason": "TERMS_AND_CONDITIONS_NOT_SIGNED"},
+        waits=waits,
+        http=http,
+    )
+    connector.close()
+    sandbox.stop()
+
+
+class TestGoogleOverRest(ConnectorSuite):
+    """The whole contract, with the Data Manager's REST transport."""
+
+    @pytest.fixture
+    def rig(self) -> Iterator[Rig]:
+        yield from _rig("data_manager", "audienceMembers:", "POST /v1/accountTypes", http=True)
+
+
+class TestGoogleOverGrpc(ConnectorSuite):
+    """The whole contract, with gRPC."""
+
+    @pytest.fixture
+    def rig(self) -> Iterator[Rig]:
+        yield from _rig("ads", "IngestAudienceMembers", "CreateUserList", http=False)
