@@ -51,7 +51,8 @@ def load_spend(
                cast(coalesce(conversions, 0) as {_MONEY}) conversions,
                cast(coalesce(conversion_value, 0) as {_MONEY}) conversion_value,
                coalesce(nullif(upper(currency), ''), '{currency}') currency, pulled_at,
-               row_number() over (partition by {_KEY} order by pulled_at desc nulls last) = 1 latest
+               row_number() over
+                   (partition by {_KEY} order by pulled_at desc nulls last, spend desc, conversion_value desc) = 1 latest
         from pulled_days""")
     _check_rates(connection, rates, currency, as_of)
     _convert(connection, currency, as_of)
@@ -101,7 +102,7 @@ def restatements(connection: duckdb.DuckDBPyConnection) -> pa.Table:
     """Campaigns whose past days were restated: first and latest statement of spend, conversions, value, in their currency."""
     return connection.sql(f"""
         with marked as (
-            select *, row_number() over (partition by {_KEY} order by pulled_at) = 1 earliest,
+            select *, row_number() over (partition by {_KEY} order by pulled_at, spend, conversion_value) = 1 earliest,
                    count(*) over (partition by {_KEY}) statements
             from statements),
         per_day as (
