@@ -1,0 +1,123 @@
+"""What is wanted: audiences as marketing ops describe them, and the accounts that shall hold them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from decimal import Decimal
+from typing import TYPE_CHECKING
+
+from connectors.protocol import AudienceSpec
+
+if TYPE_CHECKING:
+    from connectors.engine.identity import IdentityRules
+    from connectors.protocol import Capabilities, Connector, LookalikeSpec
+
+TIERS = ("high", "middle", "low")
+_TIER_NUMBER = {tier: str(number) for number, tier in enumerate(TIERS, 1)}
+
+
+@dataclass(frozen=True, slots=True)
+class Guardrails:
+    """Limits of one audience; None switches a limit off. Shares are of the members last accepted (0.25 = a quarter).
+
+    `ignore_below`: fewer added or removed rows than this never trip a share, so that small audiences can breathe.
+    An audience that has members is never emptied unless forced.
+    """
+
+    largest_share_removed: float | None = 0.25
+    largest_share_added: float | None = 2.0
+    minimum_size: int = 1
+    minimum_share_identified: float | None = 0.1
+    maximum_value: Decimal | None = None
+    stale_after_days: int | None = None
+    ignore_below: int = 100
+
+
+@dataclass(frozen=True, slots=True)
+class ValueBand:
+    """How far a value may drift before it is sent again: by more than `share` of the value sent and more than `amount`."""
+
+    share: float = 0.05
+    amount: Decimal = Decimal("1.00")
+    replace_every_days: float = 7.0  # where a changed value travels by REPLACE
+
+
+@dataclass(frozen=True, slots=True)
+class AudienceRequest:
+    """One audience of audiences.yaml. Who: `tiers` and `stages` (empty: all) and `where`, SQL over scores and contacts."""
+
+    key: str
+    title: str
+    description: str = ""
+    tiers: tuple[str, ...] = ()
+    stages: tuple[str, ...] = ()
+    where: str = ""
+    value_weighted: bool = False
+    split_tiers: bool = False
+    platforms: tuple[str, ...] = ()  # empty: all
+    lookalikes: tuple[LookalikeSpec, ...] = ()
+    holdout: float = 0.0  # share of people kept out of uploads, 0 to 1
+    exclusion: bool = False
+    guardrails: Guardrails = field(default_factory=Guardrails)
+    value_update: str = ""  # "add", "replace" or "" (as the platform's capabilities say)
+    value_band: ValueBand = field(default_factory=ValueBand)
+    membership_days: int | None = None
+
+    def wants(self, platform: str) -> bool:
+        """Whether the audience shall be on this platform."""
+        return not self.platforms or platform in self.platforms
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """One ad account to push to: its connector and its identity rules."""
+
+    connector: Connector
+    rules: IdentityRules
+    name: str = ""
+
+    @property
+    def capabilities(self) -> Capabilities:
+        """The platform's limits and powers."""
+        return self.connector.capabilities
+
+    @property
+    def place(self) -> tuple[str, str]:
+        """Platform and account id."""
+        return self.capabilities.platform, self.connector.account_id
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where one audience lives: platform, account and the ledger's key of the audience."""
+
+    platform: str
+    account: str
+    audience: str
+
+    def __str__(self) -> str:
+        return f"{self.platform}/{self.account}/{self.audience}"
+
+
+def splits(request: AudienceRequest, capabilities: Capabilities) -> bool:
+    """Whether the request becomes one audience per tier: as asked, or because no value can travel."""
+    return request.split_tiers or (request.value_weighted and not capabilities.value_weighted)
+
+
+def specs(request: AudienceRequest, capabilities: Capabilities, currency: str) -> list[AudienceSpec]:
+    """The audiences that a request becomes on a platform: one, or one per tier (numbered, so that names stay neutral)."""
+    whole = AudienceSpec(
+        key=request.key,
+        name=request.title,
+        description=request.description,
+        value_weighted=request.value_weighted and capabilities.value_weighted,
+        currency=currency if request.value_weighted else "",
+        exclusion=request.exclusion,
+        membership_days=request.membership_days or capabilities.membership_days,
+    )
+    if not splits(request, capabilities):
+        return [whole]
+    return [
+        replace(whole, key=f"{request.key}:{tier}", name=f"{request.title} {_TIER_NUMBER.get(tier, tier)}", tier=tier)
+        for tier in (request.tiers or TIERS)
+    ]

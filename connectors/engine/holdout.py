@@ -1,0 +1,33 @@
+"""The stable random holdout: who is kept out of an audience so that its effect can be measured."""
+
+from __future__ import annotations
+
+import hashlib
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from connectors.engine.ledger import Ledger
+
+_SCALE = 1 << 32
+
+
+def held_out(customer_ids: Sequence[str], salt: str, share: float) -> list[bool]:
+    """For each customer whether they are held out: a hash of id and salt below `share`, the same in every run.
+
+    Raising the share only adds people; another salt draws anew.
+    """
+    start = hashlib.blake2b(salt.encode(), digest_size=4, person=b"clvsync-holdout")
+    limit = int(share * _SCALE)
+    answers = []
+    for one in customer_ids:
+        draw = start.copy()
+        draw.update(b"\0" + one.encode())
+        answers.append(int.from_bytes(draw.digest(), "big") < limit)
+    return answers
+
+
+def salt_of(ledger: Ledger, audience: str) -> str:
+    """The audience's salt: its key and the state folder, so that two audiences draw apart."""
+    return ledger.member_key(f"holdout {audience}").hex()

@@ -1,0 +1,133 @@
+"""The SQLite journal: one connection, one lock, durable transactions (WAL, synchronous FULL), migrations."""
+
+from __future__ import annotations
+
+import sqlite3
+import threading
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+from connectors.errors import FatalError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+    from pathlib import Path
+
+MIGRATIONS: tuple[str, ...] = (
+    """
+    CREATE TABLE runs (id INTEGER PRIMARY KEY, kind TEXT NOT NULL, started_at TEXT NOT NULL, finished_at TEXT,
+        exit_code INTEGER, summary TEXT);
+    CREATE TABLE audiences (id INTEGER PRIMARY KEY, platform TEXT NOT NULL, account TEXT NOT NULL, key TEXT NOT NULL,
+        name TEXT NOT NULL DEFAULT '', remote_id TEXT NOT NULL DEFAULT '', path TEXT NOT NULL DEFAULT '',
+        snapshot TEXT NOT NULL DEFAULT '', snapshot_digest TEXT NOT NULL DEFAULT '', rows INTEGER NOT NULL DEFAULT 0,
+        generation INTEGER NOT NULL DEFAULT 0, last_edit_at TEXT, last_replace_at TEXT, escalated TEXT NOT NULL DEFAULT '',
+        created_at TEXT NOT NULL, updated_at TEXT NOT NULL, UNIQUE (platform, account, key));
+    CREATE TABLE deliveries (id INTEGER PRIMARY KEY, audience INTEGER NOT NULL REFERENCES audiences, run INTEGER,
+        kind TEXT NOT NULL, state TEXT NOT NULL, target TEXT NOT NULL, created_at TEXT NOT NULL, started_at TEXT,
+        counts TEXT NOT NULL DEFAULT '{}');
+    CREATE INDEX deliveries_open ON deliveries (audience) WHERE state <> 'closed';
+    CREATE TABLE phases (delivery INTEGER NOT NULL REFERENCES deliveries, phase INTEGER NOT NULL, operation TEXT NOT NULL,
+        file TEXT NOT NULL, digest TEXT NOT NULL, rows INTEGER NOT NULL, PRIMARY KEY (delivery, phase));
+    CREATE TABLE batches (delivery INTEGER NOT NULL REFERENCES deliveries, phase INTEGER NOT NULL, position INTEGER NOT NULL,
+        id TEXT NOT NULL, first_piece INTEGER NOT NULL, pieces INTEGER NOT NULL, rows INTEGER NOT NULL, state TEXT NOT NULL,
+        accepted INTEGER NOT NULL DEFAULT 0, rejected TEXT NOT NULL DEFAULT '{}', refused_rows TEXT NOT NULL DEFAULT '{}',
+        pending INTEGER NOT NULL DEFAULT 0, unknown INTEGER NOT NULL DEFAULT 0, reference TEXT NOT NULL DEFAULT '',
+        detail TEXT NOT NULL DEFAULT '', sent_at TEXT, answered_at TEXT, PRIMARY KEY (delivery, phase, position));
+    CREATE INDEX batches_pending ON batches (delivery) WHERE state = 'pending';
+    CREATE TABLE lookalikes (audience INTEGER NOT NULL REFERENCES audiences, key TEXT NOT NULL, name TEXT NOT NULL,
+        spec TEXT NOT NULL, seed TEXT NOT NULL, remote_id TEXT NOT NULL, made_at TEXT NOT NULL,
+        PRIMARY KEY (audience, key));
+    CREATE TABLE tombstones (member TEXT PRIMARY KEY, at TEXT NOT NULL);
+    CREATE TABLE overrides (run INTEGER, platform TEXT, account TEXT, audience TEXT, guardrail TEXT, reason TEXT, at TEXT);
+    CREATE TABLE holdouts (audience TEXT PRIMARY KEY, salt TEXT NOT NULL, share REAL NOT NULL, since TEXT NOT NULL);
+    """,
+)
+
+
+class Journal:
+    """The open journal. Every method is safe to call from several threads; a transaction is durable when it ends."""
+
+    def __init__(self, path: Path, *, created: bool) -> None:
+        self.path = path
+        self._lock = threading.RLock()
+        self._depth = 0
+        try:
+            self._connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False, timeout=30)
+            self._connection.row_factory = sqlite3.Row
+            path.chmod(0o600)
+            self._connection.execute("PRAGMA journal_mode = WAL")
+            self._connection.execute("PRAGMA synchronous = FULL")
+            self._connection.execute("PRAGMA foreign_keys = ON")
+            self._connection.execute("PRAGMA secure_delete = ON")
+            found = self._connection.execute("PRAGMA quick_check").fetchone()[0]
+            version = int(self._connection.execute("PRAGMA user_version").fetchone()[0])
+        except sqlite3.DatabaseError as error:
+            raise self._damaged(str(error)) from error
+        if found != "ok":
+            raise self._damaged(found)
+        if version == 0 and not created:
+            raise self._damaged("it is empty")
+        self._migrate(version)
+
+    def _damaged(self, why: str) -> FatalError:
+        return FatalError(
+            f"the journal {self.path.name} can't be trusted: {why}",
+            remedy="restore the state folder from its backup; nothing was sent",
+        )
+
+    def _migrate(self, version: int) -> None:
+        if version > len(MIGRATIONS):
+            raise FatalError("the state folder was written by a newer version", remedy="update clv-audience-sync")
+        for number, script in enumerate(MIGRATIONS[version:], version + 1):
+            self._connection.executescript(f"BEGIN; {script} PRAGMA user_version = {number}; COMMIT;")
+
+    @contextmanager
+    def transaction(self) -> Iterator[sqlite3.Connection]:
+        """The connection inside one durable transaction; nested uses join the outer one."""
+        with self._lock:
+            if self._depth:
+                yield self._connection
+                return
+            self._depth += 1
+            try:
+                self._connection.execute("BEGIN IMMEDIATE")
+                try:
+                    yield self._connection
+                except BaseException:
+                    self._connection.execute("ROLLBACK")
+                    raise
+                self.commit()
+            finally:
+                self._depth -= 1
+
+    def commit(self) -> None:
+        """Nothing: the open transaction is durable."""
+        self._connection.execute("COMMIT")
+
+    def write(self, statement: str, values: Sequence[Any] = ()) -> int:
+        """The id of the last row, after one statement in a transaction of its own (or in the one that is open)."""
+        with self.transaction() as connection:
+            return int(connection.execute(statement, values).lastrowid or 0)
+
+    def rows(self, query: str, values: Sequence[Any] = ()) -> list[dict[str, Any]]:
+        """All rows of a query."""
+        with self._lock:
+            return [dict(row) for row in self._connection.execute(query, values).fetchall()]
+
+    def one(self, query: str, values: Sequence[Any] = ()) -> dict[str, Any] | None:
+        """The first row of a query, or None."""
+        with self._lock:
+            row = self._connection.execute(query, values).fetchone()
+            return dict(row) if row is not None else None
+
+    def scrub(self) -> None:
+        """Nothing: deleted rows have left the file and its write-ahead log."""
+        with self._lock:
+            self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+            self._connection.execute("VACUUM")
+            self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+
+    def close(self) -> None:
+        """Nothing: the journal is closed."""
+        with self._lock:
+            self._connection.close()

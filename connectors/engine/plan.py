@@ -1,0 +1,260 @@
+"""Wanted audiences against what the platforms hold: what a push would do, and what stops it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import date, datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+from connectors.engine.audience import Account, AudienceRequest, Place, specs, splits
+from connectors.engine.deliveries import Delivery, fold_of, open_delivery
+from connectors.engine.diff import Changes, Diff, DiffRules
+from connectors.engine.guardrails import Source, trips
+from connectors.engine.identified import Identified, identify_members
+from connectors.engine.selection import select_members
+from connectors.engine.snapshots import recipe_fields
+from connectors.engine.tables import open_tables
+from connectors.engine.wanted import Wanted, WantedRows
+from connectors.protocol import AudienceSpec, Operation
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from connectors.engine.ledger import Ledger
+    from connectors.engine.members import Members
+
+REPLACE_WINDOW = timedelta(minutes=80)
+"""A full replace begun longer ago than this is begun again, on platforms that don't settle later (Meta closes after 90 min)."""
+
+
+@dataclass
+class PlannedAudience:
+    """One audience on one account. `mode`: nothing, change, replace, resume or recreate."""
+
+    account: Account
+    request: AudienceRequest
+    spec: AudienceSpec
+    wanted: Wanted
+    mode: str = "nothing"
+    changes: Changes = field(default_factory=Changes)
+    guardrails: list[str] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+    generation: int = 0
+    defers_values: bool = False
+
+    @property
+    def place(self) -> Place:
+        """Platform, account, audience."""
+        return Place(*self.account.place, self.spec.key)
+
+    def row(self) -> dict[str, Any]:
+        """The plan's JSON row: platform, account, audience, add, change, remove (rows), guardrail ("" or why), mode, notes."""
+        moved = 0 if self.defers_values else self.changes.values
+        return {
+            "platform": self.place.platform,
+            "account": self.place.account,
+            "audience": self.place.audience,
+            "name": self.spec.name,
+            "wanted": self.wanted.rows,
+            "add": self.changes.added,
+            "change": self.changes.changed + moved,
+            "remove": self.changes.removed,
+            "renew": self.changes.renewed,
+            "guardrail": "; ".join(self.guardrails),
+            "mode": self.mode,
+            "notes": list(self.notes),
+        }
+
+
+@dataclass
+class Plan:
+    """What a push would do. Holds the members' work files: close the members only after the push."""
+
+    items: list[PlannedAudience]
+    planner: Planner
+    dropped: dict[str, int]
+    identity: dict[str, Any]
+    """Per "platform/account": what became of every identifier."""
+
+    def rows(self) -> list[dict[str, Any]]:
+        """One JSON row per audience and account, as `clvsync plan --json` shows them."""
+        return [item.row() for item in self.items]
+
+    @property
+    def blocked(self) -> list[PlannedAudience]:
+        """Audiences that a guardrail stops."""
+        return [item for item in self.items if item.guardrails]
+
+
+@dataclass
+class Planner:
+    """Plans one audience at a time; also anew, after the ledger has learned something during a push."""
+
+    ledger: Ledger
+    work: Path
+    work_key: bytes
+    now: datetime
+    source: Source
+    refresh: bool = False
+
+    def plan(
+        self, account: Account, request: AudienceRequest, spec: AudienceSpec, wanted: Wanted, *, refresh: bool | None = None
+    ) -> PlannedAudience:
+        """The plan of one audience; reads the ledger and the work files, changes nothing."""
+        item = PlannedAudience(account, request, spec, wanted)
+        again = self.refresh if refresh is None else refresh
+        audience = self.ledger.audience(item.place)
+        item.generation = audience["generation"] if audience else 0
+        delivery = open_delivery(self.ledger, audience)
+        if delivery is not None and audience is not None and not again and self.resumable(delivery, wanted, account):
+            return self._resumed(item, delivery)
+        columns = recipe_fields(account.capabilities.recipe)
+        connection = open_tables(self.work, memory="700MB")
+        try:
+            base, key = self._base(audience, delivery, columns, connection)
+            diff = Diff(connection, wanted.pieces(), base, key, columns)
+            item.changes = diff.compare(self.rules(request, spec, retry=again))
+        finally:
+            connection.close()
+        self._decide(item, audience or {}, again)
+        item.guardrails = trips(request.guardrails, wanted, item.changes, self.source)
+        return item
+
+    def rules(self, request: AudienceRequest, spec: AudienceSpec, *, retry: bool) -> DiffRules:
+        """What counts as a change for this audience today."""
+        renew: date | None = None
+        if spec.membership_days:
+            renew = self.now.date() - timedelta(days=max(1, spec.membership_days - min(30, spec.membership_days // 4)))
+        return DiffRules(request.value_band, renew, retry)
+
+    def resumable(self, delivery: Delivery, wanted: Wanted, account: Account) -> bool:
+        """Whether an open delivery leads to exactly these rows and can simply go on."""
+        if delivery.target != wanted.target:
+            return False
+        if delivery.kind == "replace" and delivery.started_at and not account.capabilities.settles:
+            return self.now - datetime.fromisoformat(delivery.started_at) < REPLACE_WINDOW
+        return True
+
+    def _resumed(self, item: PlannedAudience, delivery: Delivery) -> PlannedAudience:
+        left = delivery.remaining()
+        item.mode = "resume"
+        item.changes = Changes(added=left.get("add", 0) + left.get("replace", 0), removed=left.get("remove", 0))
+        item.notes.append("goes on with the delivery that an earlier run began")
+        return item
+
+    def _base(
+        self, audience: dict[str, Any] | None, delivery: Delivery | None, columns: Any, connection: Any
+    ) -> tuple[Path | None, bytes | None]:
+        if audience is None or delivery is None:
+            return self.ledger.snapshot_path(audience), self.ledger.key
+        fold = fold_of(self.ledger, audience, delivery, columns, self.now.date())
+        path, _ = fold.write(connection, self.work, f"folded-{audience['id']}", self.work_key)
+        return path, self.work_key
+
+    def _decide(self, item: PlannedAudience, audience: dict[str, Any], refresh: bool) -> None:
+        changes, limits = item.changes, item.account.capabilities
+        self._explain_tiers(item)
+        escalated = audience.get("escalated", "")
+        can_replace = Operation.REPLACE in limits.operations and item.wanted.rows > 0
+        if escalated == "delete" or (escalated and not can_replace):
+            item.mode = "recreate"
+            item.notes.append("the platform refused a removal: the audience is deleted and made anew")
+            return
+        open_now, opens = self._replace_open(audience, limits.replace_interval_hours)
+        wants_replace = self._wants_replace(item, audience, refresh, escalated)
+        if wants_replace and can_replace and open_now:
+            item.mode = "replace"
+            item.notes.append(wants_replace)
+            return
+        if wants_replace and can_replace:
+            item.notes.append(f"{wants_replace}; not before {opens}")
+        item.defers_values = self._by_replace(item)
+        left = (
+            changes.added + changes.removed + changes.changed + changes.renewed + (0 if item.defers_values else changes.values)
+        )
+        item.mode = "change" if left else "nothing"
+        if item.defers_values and changes.values:
+            item.notes.append(f"{changes.values:,} values changed: they travel with the next full replace")
+        if changes.refused:
+            item.notes.append(f"{changes.refused:,} rows that the platform refused are not sent again until they change")
+
+    def _explain_tiers(self, item: PlannedAudience) -> None:
+        if item.request.value_weighted and splits(item.request, item.account.capabilities) and not item.spec.value_weighted:
+            item.notes.append(
+                f"no value per member travels to {item.place.platform}: one audience per tier, this is tier {item.spec.tier}"
+            )
+
+    def _by_replace(self, item: PlannedAudience) -> bool:
+        how = item.request.value_update or item.account.capabilities.value_updates
+        return item.spec.value_weighted and how == "replace" and Operation.REPLACE in item.account.capabilities.operations
+
+    def _replace_open(self, audience: dict[str, Any], hours: float) -> tuple[bool, str]:
+        last = audience.get("last_replace_at")
+        if not last or not hours:
+            return True, ""
+        opens = datetime.fromisoformat(last) + timedelta(hours=hours)
+        return self.now >= opens, opens.isoformat(timespec="minutes")
+
+    def _wants_replace(self, item: PlannedAudience, audience: dict[str, Any], refresh: bool, escalated: str) -> str:
+        changes, limits = item.changes, item.account.capabilities
+        if not audience.get("remote_id"):
+            return ""
+        if refresh:
+            return "a full refresh was asked for"
+        if escalated == "replace":
+            return "the platform refused a removal: the whole audience is sent again as a replace"
+        both = (changes.added or changes.changed or changes.renewed) and (changes.removed or changes.changed)
+        if both and limits.edit_interval_hours:
+            return f"one edit in {limits.edit_interval_hours:g} h is allowed: additions and removals go together, as a replace"
+        if changes.values and self._by_replace(item):
+            since = audience.get("last_replace_at") or audience.get("created_at")
+            due = datetime.fromisoformat(str(since)) + timedelta(days=item.request.value_band.replace_every_days)
+            if self.now >= due:
+                return f"{changes.values:,} values changed: the periodic full replace carries them"
+        return ""
+
+
+def make_plan(
+    ledger: Ledger,
+    members: Members,
+    requests: Sequence[AudienceRequest],
+    accounts: Sequence[Account],
+    *,
+    now: datetime,
+    source_day: date | None = None,
+    gate: Sequence[str] = (),
+    refresh: bool = False,
+) -> Plan:
+    """What a push would do for every request on every account that it names; sends and changes nothing.
+
+    `source_day`: the last day of the source (guardrail stale source). `gate`: reasons for which the model gate refuses the
+    scores; every audience with something to send is then stopped. `refresh`: full replace instead of the difference.
+    Raises ConfigurationError for a condition that can't be evaluated, FatalError for a damaged state folder.
+    """
+    planner = Planner(ledger, members.work, members.key, now, Source(now.date(), source_day, tuple(gate)), refresh)
+    selection = select_members(members, requests, ledger)
+    made: dict[str, Identified] = {}
+    items: list[PlannedAudience] = []
+    rows = WantedRows(members, selection)
+    try:
+        for account in accounts:
+            recipe = account.capabilities.recipe
+            mark = repr((recipe, account.rules))
+            for number, request in enumerate(requests):
+                if not request.wants(account.capabilities.platform):
+                    continue
+                if mark not in made:
+                    made[mark] = identify_members(members, recipe, account.rules)
+                for spec in specs(request, account.capabilities, members.currency):
+                    path = members.work / f"wanted-{len(items)}.pieces"
+                    wanted = rows.make(number, spec, made[mark], path)
+                    items.append(planner.plan(account, request, spec, wanted))
+    finally:
+        rows.close()
+    reports = {
+        "/".join(one.place): made[repr((one.capabilities.recipe, one.rules))]
+        for one in accounts
+        if repr((one.capabilities.recipe, one.rules)) in made
+    }
+    return Plan(items, planner, members.dropped, {place: found.report.to_dict() for place, found in reports.items()})

@@ -1,0 +1,235 @@
+"""Carries a plan out: accounts side by side, audiences of an account one after the other, resumable at every instant."""
+
+from __future__ import annotations
+
+import json
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from connectors.engine.deliveries import FIRST, REMOVALS, DeliveryWriter, open_delivery, phase_name
+from connectors.engine.diff import ADDING, Diff
+from connectors.engine.fold import LATE
+from connectors.engine.lookalikes import keep_lookalikes
+from connectors.engine.outcome import PushOutcome, blank, count, fail, show_status, worst
+from connectors.engine.sending import Sender
+from connectors.engine.settling import escalate, fold_open, pending_batches, settle
+from connectors.engine.snapshots import recipe_fields
+from connectors.engine.tables import open_tables
+from connectors.errors import NotReadyError, OutcomeUnknownError, RemovalRefusedError, SyncError
+from connectors.protocol import AudienceHandle, AudienceState, AudienceStatus, Operation, utc_now
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from datetime import datetime
+
+    from connectors.engine.ledger import Ledger
+    from connectors.engine.plan import Plan, PlannedAudience, Planner
+
+ESCALATIONS = 3
+
+
+def push(
+    plan: Plan,
+    ledger: Ledger,
+    *,
+    now: Callable[[], datetime] = utc_now,
+    progress: Callable[[dict[str, Any]], None] = lambda event: None,
+    force: str | None = None,
+) -> PushOutcome:
+    """What became of every audience of the plan, and the exit code.
+
+    Holds the state folder's lock (LockedError while another run does). Audiences stopped by a guardrail are not sent unless
+    `force` gives a reason, which is recorded. `progress` is called from several threads with {"place", "operation", "rows"}
+    after each batch. Errors of one audience don't stop the others; sqlite3.Error and OSError (disk full) end the run.
+    """
+    started = now()
+    with ledger.run("push", started) as run:
+        groups: dict[tuple[str, str], list[PlannedAudience]] = {}
+        for item in plan.items:
+            groups.setdefault(item.account.place, []).append(item)
+        pusher = Pusher(ledger, plan.planner, run, now, progress, force)
+        with ThreadPoolExecutor(max(1, len(groups)), thread_name_prefix="push") as pool:
+            parts = list(pool.map(pusher.account, groups.values()))
+        outcomes = [one for part in parts for one in part]
+        outcome = PushOutcome(outcomes, worst([int(one["exit_code"]) for one in outcomes]))
+        ledger.end_run(run, now(), outcome.exit_code, outcomes)
+    return outcome
+
+
+@dataclass
+class Pusher:
+    """One run's push. `account` is called once per account, each in its own thread."""
+
+    ledger: Ledger
+    planner: Planner
+    run: int
+    now: Callable[[], datetime]
+    progress: Callable[[dict[str, Any]], None]
+    force: str | None
+
+    def account(self, items: list[PlannedAudience]) -> list[dict[str, Any]]:
+        """The outcomes of one account's audiences, in order."""
+        return [self.audience(item) for item in items]
+
+    def audience(self, item: PlannedAudience) -> dict[str, Any]:
+        """The outcome of one audience; raises only what concerns the state folder itself."""
+        outcome = blank(item)
+        try:
+            self._audience(item, outcome)
+        except SyncError as error:
+            fail(outcome, error)
+        known = self.ledger.audience(item.place)
+        if known is not None:
+            outcome["snapshot"] = known["rows"]
+            count(self.ledger, outcome, int(known["id"]), self.run)
+        return outcome
+
+    def _audience(self, item: PlannedAudience, outcome: dict[str, Any]) -> None:
+        connector = item.account.connector
+        handle, status = self._known(item)
+        open_still: list[str] = []
+        if handle is not None and pending_batches(self.ledger, item.place):
+            open_still = settle(self.ledger, connector, handle, item.place, self.now())
+        item = self._current(item, status)
+        outcome.update(item.row())
+        outcome["notes"] += open_still
+        if item.guardrails and not self._forced(item):
+            outcome["state"], outcome["exit_code"] = "stopped", 3
+            show_status(outcome, status)
+            return
+        if item.mode != "nothing":
+            handle = self._deliver(item, handle, outcome)
+            status = connector.status(handle) if handle is not None and handle.remote_id else None
+        self._finish(item, handle, status, outcome)
+
+    def _finish(
+        self, item: PlannedAudience, handle: AudienceHandle | None, status: AudienceStatus | None, outcome: dict[str, Any]
+    ) -> None:
+        show_status(outcome, status)
+        if status is not None and status.state is AudienceState.BLOCKED:
+            outcome["state"], outcome["exit_code"] = "blocked", 1
+        if handle is None:
+            return
+        connector = item.account.connector
+        outcome["lookalikes"], errors = keep_lookalikes(self.ledger, connector, item, handle, status, self.now())
+        outcome["exit_code"] = worst([outcome["exit_code"], *(error.exit_code for error in errors)])
+
+    def _known(self, item: PlannedAudience) -> tuple[AudienceHandle | None, AudienceStatus | None]:
+        """The handle and the platform's word on an audience that was pushed before."""
+        row = self.ledger.audience(item.place)
+        if row is None or not row["remote_id"]:
+            return None, None
+        handle = AudienceHandle(*item.account.place, item.spec, row["remote_id"], row["path"])
+        status = item.account.connector.status(handle)
+        if status.state is AudienceState.MISSING:
+            self._forget_remote(item)
+            return None, status
+        return handle, status
+
+    def _forget_remote(self, item: PlannedAudience) -> None:
+        """Nothing: the ledger knows that the audience is gone from the platform; its members must be sent again."""
+        fold_open(self.ledger, item.account.connector, item.place, self.now())
+        row = self.ledger.keep_audience(item.place, self.now(), escalated="", path="", last_edit_at=None, last_replace_at=None)
+        self.ledger.commit_snapshot(row, None, 0, self.now())
+        self.ledger.keep_audience(item.place, self.now(), remote_id="")
+
+    def _current(self, item: PlannedAudience, status: AudienceStatus | None) -> PlannedAudience:
+        """The item, planned anew when the ledger has learned something since."""
+        row = self.ledger.audience(item.place)
+        if item.mode != "resume" and open_delivery(self.ledger, row) is not None:
+            fold_open(self.ledger, item.account.connector, item.place, self.now())
+            row = self.ledger.audience(item.place)
+        fresh = row is None or (row["generation"] == item.generation and not row["escalated"])
+        return item if fresh else self._again(item)
+
+    def _again(self, item: PlannedAudience, *, refresh: bool | None = None) -> PlannedAudience:
+        return self.planner.plan(item.account, item.request, item.spec, item.wanted, refresh=refresh)
+
+    def _forced(self, item: PlannedAudience) -> bool:
+        if not self.force:
+            return False
+        self.ledger.journal.write(
+            "INSERT INTO overrides (run, platform, account, audience, guardrail, reason, at) VALUES (?, ?, ?, ?, ?, ?, ?)",
+            (self.run, *item.account.place, item.spec.key, "; ".join(item.guardrails), self.force, self.now().isoformat()),
+        )
+        return True
+
+    def _deliver(self, item: PlannedAudience, handle: AudienceHandle | None, outcome: dict[str, Any]) -> AudienceHandle | None:
+        """The handle after the audience's delivery; a refused removal escalates until nobody is left who should not be."""
+        for _ in range(ESCALATIONS):
+            if item.mode == "recreate":
+                handle, item = self._recreate(item, handle)
+            if item.mode == "nothing":
+                outcome["state"] = "done"
+                return handle
+            try:
+                handle, item = self._open(item)
+                return self._send(item, handle, outcome)
+            except RemovalRefusedError as error:
+                outcome["notes"].append(f"removal refused: {error.message}")
+                escalate(self.ledger, item.account.connector, item.place, self.now(), after_replace=item.mode == "replace")
+                fold_open(self.ledger, item.account.connector, item.place, self.now())
+                item = self._again(item, refresh=False)
+                if item.mode not in ("replace", "recreate"):
+                    raise NotReadyError(
+                        "a removal was refused; the full replace follows as soon as the platform allows it"
+                    ) from error
+        raise RemovalRefusedError("the platform keeps members that must leave", remedy="delete the audience at the platform")
+
+    def _recreate(self, item: PlannedAudience, handle: AudienceHandle | None) -> tuple[AudienceHandle | None, PlannedAudience]:
+        if handle is not None:
+            item.account.connector.delete(handle)
+        self._forget_remote(item)
+        return None, self._again(item, refresh=False)
+
+    def _open(self, item: PlannedAudience) -> tuple[AudienceHandle, PlannedAudience]:
+        """The audience at the platform, found or made; planned anew when it turns out to be another one than the ledger's."""
+        row = self.ledger.keep_audience(item.place, self.now(), name=item.spec.name)
+        known = row["remote_id"]
+        handle = item.account.connector.find_or_create(item.spec, known)
+        if known and handle.remote_id != known:
+            self._forget_remote(item)
+            item = self._again(item)
+        self.ledger.keep_audience(item.place, self.now(), remote_id=handle.remote_id, path=handle.path)
+        return handle, item
+
+    def _send(self, item: PlannedAudience, handle: AudienceHandle, outcome: dict[str, Any]) -> AudienceHandle:
+        row = self.ledger.audience(item.place) or {}
+        if item.mode != "resume":
+            self._prepare(item, row)
+        delivery = open_delivery(self.ledger, row)
+        if delivery is None:
+            outcome["state"] = "done"
+            return handle
+        sender = Sender(self.ledger, item.account.connector, handle, item.place, delivery, self.now(), self.progress)
+        sender.run()
+        if delivery.waiting():
+            raise OutcomeUnknownError("the platform's answer is missing for some batches", remedy="run again to resume")
+        fold_open(self.ledger, item.account.connector, item.place, self.now())
+        if delivery.kind == "replace":
+            self.ledger.keep_audience(item.place, self.now(), escalated="")
+        outcome["state"] = "done"
+        return sender.handle
+
+    def _prepare(self, item: PlannedAudience, audience: dict[str, Any]) -> None:
+        """Nothing: the delivery's files are written and its intent is in the journal."""
+        limits = item.account.capabilities
+        columns = recipe_fields(limits.recipe)
+        connection = open_tables(self.planner.work, memory="900MB")
+        try:
+            base = self.ledger.snapshot_path(audience)
+            diff = Diff(connection, item.wanted.pieces(), base, self.ledger.key, columns)
+            diff.compare(self.planner.rules(item.request, item.spec, retry=item.mode == "replace"))
+            writer = DeliveryWriter(self.ledger, audience, str(item.place), limits.batch_rows)
+            if item.mode == "replace":
+                writer.add(FIRST, Operation.REPLACE, diff.rows("all"))
+            else:
+                diff.prepare(limits.recipe, [kind for kind in ADDING if kind != "value" or not item.defers_values])
+                for number, operation in ((FIRST, Operation.ADD), (REMOVALS, Operation.REMOVE), (LATE, Operation.ADD)):
+                    writer.add(number, operation, diff.rows(phase_name(number)))
+        finally:
+            connection.close()
+        kind = "replace" if item.mode == "replace" else "change"
+        counts = {"add": item.changes.added, "change": item.changes.changed, "remove": item.changes.removed}
+        writer.commit(kind, item.wanted.target, self.run, self.now(), json.loads(json.dumps(counts)))

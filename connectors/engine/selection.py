@@ -1,0 +1,97 @@
+"""Which members each audience selects: one pass over the members, the SQL conditions evaluated where no file can be reached."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import duckdb
+import pyarrow as pa
+
+from connectors.engine.holdout import held_out, salt_of
+from connectors.engine.pieces import PIECE_ROWS, PieceWriter
+from connectors.engine.tables import quote
+from connectors.errors import ConfigurationError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from connectors.engine.audience import AudienceRequest
+    from connectors.engine.ledger import Ledger
+    from connectors.engine.members import Members
+
+VALUE = "CAST(round(CASE WHEN isfinite(CAST(seed_value AS DOUBLE)) THEN seed_value END, 2) AS DECIMAL(18, 2))"
+
+
+def select_members(members: Members, requests: Sequence[AudienceRequest], ledger: Ledger) -> Path:
+    """A piece file: member_key, tier, value, and per request number n `in_n` (selected) and `out_n` (held out of it).
+
+    Raises ConfigurationError for a condition that is not one SQL expression over the columns of scores and contacts.
+    """
+    path = members.work / "selection.pieces"
+    connection = _closed()
+    try:
+        connection.register("members", members.pieces().reader())
+        chosen = [f"coalesce({_condition(connection, one)}, false) AS in_{n}" for n, one in enumerate(requests)]
+        query = f"SELECT member_key, customer_id, tier, {VALUE} AS value, {', '.join(chosen)} FROM members"
+        _write(path, connection.sql(query).to_arrow_reader(PIECE_ROWS), requests, ledger, members.key)
+    except duckdb.Error as error:
+        raise ConfigurationError(f"an audience's condition can't be evaluated: {_first_line(error)}") from None
+    finally:
+        connection.close()
+    return path
+
+
+def check_condition(request: AudienceRequest, columns: Sequence[str]) -> None:
+    """Nothing; raises ConfigurationError when `where` is not one expression over these columns."""
+    connection = _closed()
+    try:
+        connection.register("members", pa.table({one: pa.array([], pa.string()) for one in columns}))
+        _condition(connection, request)
+    finally:
+        connection.close()
+
+
+def _closed() -> duckdb.DuckDBPyConnection:
+    connection = duckdb.connect()
+    connection.execute("SET memory_limit = '1200MB'")
+    for setting in ("python_enable_replacements = false", "enable_external_access = false", "arrow_lossless_conversion = true"):
+        connection.execute(f"SET {setting}")
+    connection.execute("SET lock_configuration = true")
+    return connection
+
+
+def _condition(connection: duckdb.DuckDBPyConnection, request: AudienceRequest) -> str:
+    parts = []
+    for column, values in (("tier", request.tiers), ("lifecycle_stage", request.stages)):
+        if values:
+            parts.append(f"{column} IN ({', '.join(quote(value) for value in values)})")
+    if request.where.strip():
+        try:
+            parts.append(f"({duckdb.SQLExpression(request.where)})")
+            connection.sql(f"SELECT {parts[-1]} AND true FROM members")
+        except duckdb.Error as error:
+            raise ConfigurationError(
+                f"the condition of audience {request.key} is not usable: {_first_line(error)}",
+                remedy="write one SQL expression over the columns of scores and contacts",
+            ) from None
+    return " AND ".join(parts) or "true"
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).strip().splitlines()[0][:300]
+
+
+def _write(path: Path, reader: pa.RecordBatchReader, requests: Sequence[AudienceRequest], ledger: Ledger, key: bytes) -> None:
+    kept = [one for one in reader.schema.names if one != "customer_id"]
+    fields = [reader.schema.field(one) for one in kept]
+    fields += [pa.field(f"out_{n}", pa.bool_()) for n in range(len(requests))]
+    salts = [salt_of(ledger, one.key) for one in requests]
+    with PieceWriter(path, pa.schema(fields), key) as writer:
+        for batch in reader:
+            ids = batch.column("customer_id").to_pylist() if any(one.holdout for one in requests) else []
+            columns = [batch.column(one) for one in kept]
+            for salt, request in zip(salts, requests, strict=True):
+                out = held_out(ids, salt, request.holdout) if request.holdout else [False] * batch.num_rows
+                columns.append(pa.array(out, pa.bool_()))
+            writer.write(pa.RecordBatch.from_arrays(columns, schema=writer.schema))
