@@ -8,7 +8,8 @@ from collections import Counter
 from typing import TYPE_CHECKING, Any, Final
 
 from connectors.errors import ConfigurationError, FatalError, NotReadyError, OutcomeUnknownError, SyncError
-from connectors.meta.codes import OPERATION_STATUS, VALUE_TOS, find
+from connectors.meta.client import tag_of
+from connectors.meta.codes import OPERATION_STATUS, VALUE_TOS
 from connectors.meta.members import payload
 from connectors.meta.names import flagged_words
 from connectors.protocol import AudienceHandle, AudienceState, AudienceStatus, Operation, Receipt
@@ -26,6 +27,7 @@ LISTED: Final = "id,name,subtype,is_value_based"
 STATUS: Final = "id,operation_status,delivery_status,approximate_count_lower_bound,approximate_count_upper_bound"
 REJECTED: Final = "invalid entry (Meta)"
 BUSY: Final = 414
+LABELS: Final = {"high": "HIGH_VALUE_CUSTOMERS", "low": "LOW_VALUE_CUSTOMERS"}  # Meta's own labels for a list's customers
 
 
 def terms_accepted(client: GraphClient, account: MetaAccount) -> dict[str, int]:
@@ -47,8 +49,7 @@ def refuse_flagged(*texts: str) -> None:
 
 def is_missing(error: SyncError) -> bool:
     """Whether Meta says that the audience is not there (or not visible to this token)."""
-    code, _, subcode = error.code.partition("/")
-    return code.lstrip("-").isdigit() and find(int(code), int(subcode) if subcode else None).tag == "missing"
+    return tag_of(error) == "missing"
 
 
 class Audiences:
@@ -154,6 +155,8 @@ class Audiences:
             fields["description"] = spec.description
         if spec.value_weighted:
             fields["is_value_based"] = True
+        if spec.tier in LABELS:
+            fields["audience_labels"] = [LABELS[spec.tier]]
         try:
             return str(self._client.post(*self._edge, expect="id", resend=False, **fields)["id"])
         except OutcomeUnknownError:
@@ -183,19 +186,29 @@ class Audiences:
     def _replace(self, remote_id: str, batch: Batch) -> Receipt:
         # The first batch opens the replace and must arrive once; later ones may be sent again (fact sheet 2.7).
         session, first = _session(batch), batch.sequence == 1
+        arrived = Receipt(accepted=batch.rows, remote_id=remote_id, detail="reply lost; Meta's session record shows the rows")
         try:
             return self._upload(remote_id, batch, session, "usersreplace", resend=not first)
+        except NotReadyError as error:  # the last batch sent again after a lost reply finds its session finished
+            if "1870159" not in error.code or not batch.last or self._received(remote_id, session) < batch.total_rows:
+                raise
+            return arrived
         except OutcomeUnknownError:
             if not first:
                 raise
-        if self._arrived(remote_id, int(session["session_id"])):
-            return Receipt(accepted=batch.rows, remote_id=remote_id, detail="reply lost; Meta's session record shows the batch")
+        if self._received(remote_id, session) or self._is_busy(remote_id):
+            return arrived
         return self._upload(remote_id, batch, session, "usersreplace", resend=False)
 
-    def _arrived(self, remote_id: str, session_id: int) -> bool:
-        answer = self._client.get(remote_id, "sessions", expect="data", session_id=session_id)
-        if any(str(one.get("session_id")) == str(session_id) for one in answer["data"]):
-            return True
+    def _received(self, remote_id: str, session: dict[str, Any]) -> int:
+        number = session["session_id"]
+        answer = self._client.get(remote_id, "sessions", expect="data", session_id=number)
+        return max(
+            (int(one.get("num_received") or 1) for one in answer["data"] if str(one.get("session_id")) == str(number)),
+            default=0,
+        )
+
+    def _is_busy(self, remote_id: str) -> bool:
         status = self._client.get(remote_id, fields="operation_status").get("operation_status") or {}
         return int(status.get("code") or 0) == BUSY
 

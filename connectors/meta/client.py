@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
 PLATFORM: Final = "meta"
 JUST_CREATED_SECONDS: Final = 120.0
+PASSING: Final = (408, 425, 429)  # client-side statuses that a proxy gives for a passing reason
 _SAFE: Final = bytes(range(0x30, 0x3A)) + bytes(range(0x41, 0x5B)) + bytes(range(0x61, 0x7B)) + b"-._~"
 _PRIVATE: Final = (
     re.compile(r"EAA[0-9A-Za-z]{8,}"),
@@ -39,6 +40,17 @@ _PRIVATE: Final = (
 
 class _LostReply(RetriableError):
     """Sent, answered unclearly or not at all; sending it again is harmless."""
+
+
+class _Bearer(requests.auth.AuthBase):
+    """The token as a header: no URL, so no access log, holds it; and no .netrc entry replaces it."""
+
+    def __init__(self, token: str) -> None:
+        self._token = token
+
+    def __call__(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
+        request.headers["Authorization"] = f"Bearer {self._token}"
+        return request
 
 
 class _Session(requests.Session):
@@ -85,7 +97,7 @@ class GraphClient:
         session.requests = _Session()
         session.requests.verify = verify
         if access_token:
-            session.requests.headers["Authorization"] = f"Bearer {access_token}"
+            session.requests.auth = _Bearer(access_token)
         session.requests.hooks["response"].append(self._keep)
         self._proof = {"appsecret_proof": session.appsecret_proof} if app_secret and access_token else {}
         self._http, self._api = session.requests, FacebookAdsApi(session, api_version=api_version)
@@ -119,8 +131,8 @@ class GraphClient:
         while True:
             try:
                 page = self._call("GET", path, {**params, **after, "limit": limit}, "data", resend=True)
-            except RetriableError as error:
-                if limit <= 10 or "reduce the amount of data" not in error.message:
+            except FatalError as error:
+                if limit <= 10 or tag_of(error) != "split":
                     raise
                 limit //= 2
                 continue
@@ -207,7 +219,7 @@ class GraphClient:
 
     def _not_json(self, answer: requests.Response, *, resend: bool) -> SyncError:
         message = f"the answer of {self._host} is no JSON object (HTTP {answer.status_code})"
-        if 400 <= answer.status_code < 500:
+        if 400 <= answer.status_code < 500 and answer.status_code not in PASSING:
             return FatalError(message, remedy="check meta.api_base and any proxy between", platform=PLATFORM)
         return self._unclear(message, resend=resend)
 
@@ -216,6 +228,9 @@ class GraphClient:
         code, subcode = _number(fields.get("code")), _number(fields.get("error_subcode")) or None
         row = find(code or 0, subcode, transient=bool(fields.get("is_transient")))
         said = self.clean(str(fields.get("message") or ""))
+        if "reduce the amount of data" in said.lower():
+            row = find(100, 1487534)
+            code, subcode = row.code, row.subcode
         message = f"{row.meaning}: {said}" if said else row.meaning
         if trace := re.sub(r"[^\w-]", "", str(fields.get("fbtrace_id") or "")):
             message += f" [trace {trace}]"
@@ -248,6 +263,12 @@ class GraphClient:
         for pattern in _PRIVATE:
             text = pattern.sub("<hidden>", text)
         return text[:500]
+
+
+def tag_of(error: SyncError) -> str:
+    """The tag in our table of the code that an error carries; "" when it carries none."""
+    code, _, subcode = error.code.partition("/")
+    return find(int(code), int(subcode) if subcode else None).tag if code.lstrip("-").isdigit() else ""
 
 
 def _object(answer: requests.Response) -> dict[str, Any] | None:

@@ -23,6 +23,7 @@ _TERMS = f"a person of this business opens {TOS} and accepts the terms"
 _FLAGGED = (
     "the audience's name or description hints at health or finance: appeal in Ads Manager, or use a new, neutrally named one"
 )
+_LESS = "the same request never succeeds: ask for fewer days (done by itself where reports are read)"
 _RIGHTS = "give the token's user this ad account with the task Manage campaigns, and the app ads_management"
 
 
@@ -214,10 +215,10 @@ CODES: Final = (
     Code(1487366, None, "the audience was deleted", FatalError, "let a new one be made", tag="missing"),
     # insights
     Code(3018, None, "report starts more than 37 months ago", FatalError, "ask for a later start", tag="history"),
-    Code(100, 1487534, "too much data for one report", RetriableError, tag="split"),
-    Code(-3, 1504045, "too much data for one report", RetriableError, tag="split"),
-    Code(100, 1504018, "report timed out", RetriableError, tag="split"),
-    Code(2, 1504038, "report timed out", RetriableError, tag="split"),
+    Code(100, 1487534, "too much data for one report", FatalError, _LESS, tag="split"),
+    Code(-3, 1504045, "too much data for one report", FatalError, _LESS, tag="split"),
+    Code(100, 1504018, "report timed out", FatalError, _LESS, tag="split"),
+    Code(2, 1504038, "report timed out", FatalError, _LESS, tag="split"),
     Code(-2, 2490547, "report failed", RetriableError, tag="transient"),
     Code(2, 1504041, "breakdown not valid", FatalError, "please report this", tag="request"),
     Code(2, 1504042, "metric not valid", FatalError, "please report this", tag="request"),
@@ -232,11 +233,12 @@ _BY_SUBCODE: Final = {row.subcode: row for row in CODES if row.subcode is not No
 
 def find(code: int, subcode: int | None = None, *, transient: bool = False) -> Code:
     """The row for a code: exact, else by its subcode, else by the code alone or its range; unknown ones are fatal."""
-    exact = _EXACT.get((code, subcode)) or _BY_SUBCODE.get(subcode or 0) or _EXACT.get((subcode or 0, None))
-    if exact is not None:
-        return exact
+    if subcode is not None:
+        exact = _EXACT.get((code, subcode)) or _BY_SUBCODE.get(subcode) or _EXACT.get((subcode, None))
+        if exact is not None:
+            return exact
     general = _EXACT.get((code, None)) or _in_range(code)
-    if transient and (general is None or not issubclass(general.raises, RetriableError)):
+    if transient and (general is None or general.tag in ("request", "create")):
         return Code(code, subcode, "temporary, says Meta", RetriableError, tag="transient")
     return general or Code(code, subcode, "a code that is not in our table", FatalError, "see Meta's text", tag="unknown")
 

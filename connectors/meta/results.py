@@ -7,6 +7,7 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Any, Final
 
 from connectors.errors import FatalError, NotReadyError, RetriableError, SyncError
+from connectors.meta.client import tag_of
 from connectors.meta.codes import find
 from connectors.protocol import CampaignDay
 
@@ -58,8 +59,8 @@ class Insights:
         """A span's days; one that is too large for Meta is halved, a single day becomes a report run."""
         try:
             rows = list(self._run(since, until) if by_run else self._rows((self._node, "insights"), since, until))
-        except RetriableError as error:
-            if _tag(error) != "split" or (by_run and since == until):
+        except FatalError as error:
+            if tag_of(error) != "split" or (by_run and since == until):
                 raise
         else:
             yield from (self._day(row) for row in rows)
@@ -97,7 +98,7 @@ class Insights:
             if status["async_status"] == "Job Completed":
                 return self._client.pages(run, "insights", limit=PAGE)
             error = _failure(status)
-            if attempt == 2 or _tag(error) == "split" or isinstance(error, FatalError):
+            if attempt == 2 or isinstance(error, FatalError):
                 raise error
         raise FatalError("the report was skipped twice", platform="meta")
 
@@ -154,11 +155,6 @@ def _failure(status: dict[str, Any]) -> SyncError:
     if issubclass(row.raises, RetriableError):
         return RetriableError(message, platform="meta", code=name)
     return FatalError(message, remedy=row.remedy, platform="meta", code=name)
-
-
-def _tag(error: SyncError) -> str:
-    code, _, subcode = error.code.partition("/")
-    return find(int(code), int(subcode) if subcode else None).tag if code.lstrip("-").isdigit() else ""
 
 
 def _months_before(day: date, months: int) -> date:

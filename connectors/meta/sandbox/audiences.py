@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from connectors.meta.names import flagged_words
 from connectors.meta.sandbox.lookalikes import PEOPLE_PER_PERCENT, POPULATE, create_lookalike
-from connectors.meta.sandbox.world import Account, Audience, GraphError
+from connectors.meta.sandbox.world import Account, Audience, GraphError, parsed
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -28,6 +28,10 @@ _KNOWN: Final = frozenset(
     "name subtype customer_file_source description is_value_based audience_labels retention_days opt_out_link allowed_domains "
     "enable_fetch_or_create use_in_campaigns use_for_products usage_restriction partner_reference_key dataset_id "
     "subscription_info origin_audience_id lookalike_spec".split()
+)
+LABELS: Final = frozenset(
+    "APP_USERS AT_RISK CART_ABANDONERS CUSTOMERS DISENGAGED DISQUALIFIED_LEADS ENGAGED_USERS GENERAL_CUSTOMERS "
+    "HIGH_VALUE_CUSTOMERS LOW_VALUE_CUSTOMERS OTHER_1 OTHER_2 OTHER_3 QUALIFIED_LEADS RECENT_PURCHASERS TRIAL_USERS".split()
 )
 _DESCRIPTIONS: Final = {
     200: "Normal", 410: "No users were uploaded", 414: "Replace in progress", 415: "Replace failed",
@@ -68,6 +72,9 @@ def create(box: MetaSandbox, account: Account, call: Call) -> Audience:
 
 
 def _limits(params: dict[str, Any]) -> dict[str, Any]:
+    labels = parsed(params.get("audience_labels", []), "audience_labels")
+    if not isinstance(labels, list) or not set(map(str, labels)) <= LABELS:
+        raise GraphError(100, "Invalid parameter: audience_labels")
     days = params.get("retention_days")
     if days is not None and not (str(days).isdigit() and 1 <= int(days) <= 180):
         raise GraphError(100, "Invalid parameter: retention_days is 1 to 180")
