@@ -1,0 +1,1 @@
+"""The Google connector over its real SDKs."""
