@@ -26,7 +26,10 @@ Floats = NDArray[np.float64]
 class Basket(Protocol):
     """A fitted expectation of order values."""
 
-    name: str
+    @property
+    def name(self) -> str:
+        """One of score_settings.BASKETS."""
+        ...
 
     def expected(self, s: Snapshot) -> Floats:
         """The expected value of one future order of each customer, never negative."""

@@ -15,27 +15,30 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
 Floats = NDArray[np.float64]
+MONEY = ("order_model", "early_life")
 STEPS = 5  # weights are multiples of 1/STEPS
 
 
 @dataclass(frozen=True, slots=True)
 class Blend:
-    """Weights (summing to 1) of named predictions; the blend is their weighted geometric mean, each brought to mean 1 first."""
+    """Weights (summing to 1) of named predictions. The blend is their weighted geometric mean, each brought to mean 1 first, at
+    the level of the order model, which alone knows how long the horizon is.
+    """
 
     weights: dict[str, float]
 
     def apply(self, predictions: Mapping[str, Floats]) -> Floats:
-        """The blended prediction, at the mean of the first prediction that has weight."""
+        """The blended prediction; a single one that is in money keeps its own level."""
         used = {name: share for name, share in self.weights.items() if share > 0}
-        first = next(iter(used))
-        if len(used) == 1:
-            return predictions[first]
-        logs = np.zeros(len(predictions[first]))
+        level = predictions["order_model"]
+        if len(used) == 1 and (only := next(iter(used))) in MONEY:
+            return predictions[only]
+        logs = np.zeros(len(level))
         for name, share in used.items():
             logs += share * _log(predictions[name])
-        mixed = np.exp(logs - logs.max(initial=-np.inf))
+        mixed = np.exp(logs - logs.max(initial=0.0))
         total = float(mixed.sum())
-        return mixed * (float(predictions[first].sum()) / total) if total > 0 else predictions[first]
+        return mixed * (float(level.sum()) / total) if total > 0 else level
 
 
 def utility(predicted: Floats, actual: Floats) -> float:

@@ -11,19 +11,22 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import pyarrow as pa
 from numpy.typing import NDArray
 
+from clv_core.aging import corrections, outlook
 from clv_core.blend import Blend, fit_blend, utility
 from clv_core.calibration import Level, fit_level
+from clv_core.forecast import fit_first
 from clv_core.intervals import NOMINAL, Spread, fit_probabilities, spread
 from clv_core.metrics import decile_table, metrics
 from clv_core.score_settings import LEARNER, ORDER_MODELS, ScoreSettings
 from clv_core.trials import Trial, learn, trials
-from clv_core.windows import sampled
+from clv_core.windows import sampled, snapshot
 
 if TYPE_CHECKING:
     from datetime import date
+
+    import pyarrow as pa
 
     from clv_core.models.early_life import EarlyLife
     from clv_core.transactions import Transactions
@@ -44,7 +47,9 @@ class Choice:
     levels: dict[str, Level] = field(default_factory=dict)  # per candidate
     baskets: dict[str, str] = field(default_factory=dict)  # the best basket of each order model
     learner: EarlyLife | None = None
-    probabilities: tuple[float, float] = NOMINAL  # where low and high are read, so that 90% of inner windows' customers lay inside
+    probabilities: tuple[float, float] = (
+        NOMINAL  # where low and high are read, so that 90% of inner windows' customers lay inside
+    )
     deciles: pa.Table = field(default_factory=lambda: decile_table(np.zeros(0), np.zeros(0)))  # of the longest inner window
     evidence: tuple[dict[str, Any], ...] = ()  # one row per inner window and candidate
     warnings: tuple[str, ...] = ()
@@ -73,14 +78,43 @@ def choose(t: Transactions, as_of: date, settings: ScoreSettings, *, features: p
         warnings += refused
     blend, model = _mix(tried, best, settings)
     predictions = [_predictions(one, baskets, best, blend) for one in tried]
-    levels = {name: fit_level([(p[name], t.window.spend, t.weight) for p, t in zip(predictions, tried, strict=True) if name in p])
-              for name in {name for p in predictions for name in p}}  # fmt: skip
+    levels = _levels(tried, predictions)
+    further = _aging(some, as_of, tried, order_models, settings)
+    aged = {
+        name: Level(one.factor * further.get(name, further.get(order_model, 1.0)), one.error) for name, one in levels.items()
+    }
     evidence = tuple(row for one, p in zip(tried, predictions, strict=True) for row in _evidence(one, p))
-    told = [(p[model] * levels[model].factor, one) for one, p in zip(tried, predictions, strict=True) if model in p and best in one.forecasts]
+    told = [
+        (p[model] * levels[model].factor, one)
+        for one, p in zip(tried, predictions, strict=True)
+        if model in p and best in one.forecasts
+    ]
     probabilities = fit_probabilities([(_spread(values, one, best), one.window.spend) for values, one in told])
     deciles = decile_table(told[0][0], told[0][1].window.spend)
     warnings = list(dict.fromkeys(warnings))
-    return Choice(model, *best, blend, levels, baskets, learner, probabilities, deciles, evidence, tuple(warnings))
+    return Choice(model, *best, blend, aged, baskets, learner, probabilities, deciles, evidence, tuple(warnings))
+
+
+def _levels(tried: list[Trial], predictions: list[dict[str, Floats]]) -> dict[str, Level]:
+    """The level of each candidate on the inner windows that it could predict."""
+    together = list(zip(predictions, tried, strict=True))
+    names = dict.fromkeys(name for known in predictions for name in known)
+    return {name: fit_level([(p[name], one.window.spend, one.weight) for p, one in together if name in p]) for name in names}
+
+
+def _aging(
+    t: Transactions, as_of: date, tried: list[Trial], order_models: tuple[str, ...], settings: ScoreSettings
+) -> dict[str, float]:
+    """Per order model, the part of the level that inner windows are too short to show."""
+    s = snapshot(t, as_of)
+    outlooks = {}
+    for name in order_models:
+        known = [one for one in tried if name in one.models]
+        model, refused = fit_first((name,), s)
+        if known and not refused:
+            inner = np.average([one.orders_missed(name) for one in known], weights=[one.weight for one in known])
+            outlooks[name] = outlook(model, s, settings.horizon_weeks, float(inner))
+    return corrections(t, s, outlooks, settings.horizon_weeks, tried[0].window.weeks)
 
 
 def _best_basket(name: str, tried: list[Trial], settings: ScoreSettings) -> str:

@@ -35,7 +35,7 @@ def recency(s: Snapshot) -> Floats:
 def rfm(s: Snapshot) -> Floats:
     """The sum of three rank scores (recency, frequency, past spend), each from 0 to 1.
 
-    Quintiles, the usual cut of the RFM score, order customers less finely and lose .02 to .03 of Gini: this is the harder rival.
+    Quintiles, the usual cut of the RFM score, are coarser and lose .02 to .03 of Gini on CDNOW: this is the harder rival.
     """
     return (ranks(recency(s)) + ranks(frequency(s)) + ranks(past_spend(s))) / max(len(s), 1)
 

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
     from clv_core.basket import Basket
     from clv_core.forecast import Forecast
@@ -66,14 +66,23 @@ def fit_probabilities(trials: Sequence[tuple[Spread, Floats]]) -> tuple[float, f
     """Where to read low and high so that 5% of the inner windows' customers fell below and 5% above."""
     if not trials:
         return NOMINAL
-    low = _search(lambda p: float(np.mean([np.mean(spent < s.quantile(p)) for s, spent in trials])), 0.005, 0.2, 0.05)
-    high = _search(lambda p: float(np.mean([np.mean(spent <= s.quantile(p)) for s, spent in trials])), 0.8, 0.995, 0.95)
+    low = _search(lambda p: _mean(_below(s, spent, p) for s, spent in trials), 0.01, 0.1, 0.05)
+    high = _search(lambda p: _mean(float(np.mean(spent <= s.quantile(p))) for s, spent in trials), 0.85, 0.995, 0.95)
     return low, high
 
 
-def _search(share: object, first: float, last: float, wanted: float) -> float:
+def _below(s: Spread, spent: Floats, probability: float) -> float:
+    """Share of the customers with a low end above nothing who stayed below it."""
+    low = s.quantile(probability)
+    return float(np.mean(spent[low > 0] < low[low > 0])) if np.any(low > 0) else probability
+
+
+def _mean(shares: Iterable[float]) -> float:
+    return float(np.mean(list(shares)))
+
+
+def _search(share: Callable[[float], float], first: float, last: float, wanted: float) -> float:
     """The probability between `first` and `last` at which the growing `share` reaches `wanted`."""
-    assert callable(share)
     for _ in range(12):
         middle = (first + last) / 2
         first, last = (middle, last) if share(middle) < wanted else (first, middle)

@@ -154,11 +154,13 @@ def bootstrap(
 
 
 def decile_table(predicted: Floats, actual: Floats) -> pa.Table:
-    """decile (1 = best), customers, predicted, actual: totals per tenth of customers by prediction; ties share their outcome."""
+    """decile (1 = best), customers, predicted, actual: totals per tenth by prediction; ties share their outcome."""
     one = Ranking.of(predicted, actual)
     sizes = np.diff(np.r_[one.starts, len(predicted)]).astype(np.float64)
     reach = np.r_[0.0, np.cumsum(sizes)]
     edges = np.linspace(0.0, reach[-1], 11)
     sums = [np.r_[0.0, np.add.reduceat(v, one.starts).cumsum()] if len(v) else np.zeros(1) for v in (one.predicted, one.actual)]
     paid, spent = (np.diff(np.interp(edges, reach, total)) for total in sums)
-    return pa.table({"decile": pa.array(range(1, 11), pa.int32()), "customers": np.diff(edges), "predicted": paid, "actual": spent})
+    return pa.table(
+        {"decile": pa.array(range(1, 11), pa.int32()), "customers": np.diff(edges), "predicted": paid, "actual": spent}
+    )

@@ -13,7 +13,8 @@ if TYPE_CHECKING:
 MOVEMENTS = pa.schema([("from_tier", pa.string()), ("to_tier", pa.string()), ("customers", pa.int64()), ("clv", pa.float64())])
 CHURN = pa.schema([
     ("tactic", pa.string()), ("message", pa.string()), ("customers", pa.int64()), ("lapsed", pa.int64()),
-    ("lapsed_share", pa.float64()), ("dropped_out", pa.int64()), ("drop_out_share", pa.float64()), ("mean_p_alive", pa.float64()),
+    ("lapsed_share", pa.float64()), ("dropped_out", pa.int64()), ("drop_out_share", pa.float64()),
+    ("mean_p_alive", pa.float64()),
 ])  # fmt: skip
 _MOVED = """
     SELECT coalesce(p.tier, 'new') AS from_tier, coalesce(n.tier, 'gone') AS to_tier, count(*) AS customers,

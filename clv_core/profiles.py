@@ -30,7 +30,8 @@ _HABITS = """
       FROM {relation} WHERE day <= $as_of GROUP BY 1)
     SELECT s.tier, count(*) AS customers, sum(s.clv) AS clv, avg(s.clv) AS mean_clv, avg(s.frequency + 1) AS mean_orders,
       avg(s.value_to_date) AS mean_spend, avg((s.T - s.recency) * 7) AS days_since_last, avg(s.p_alive) AS mean_p_alive,
-      avg(seen.refunded::INT) AS refund_share, avg((seen.categories = 1)::INT) FILTER (WHERE seen.categories > 0) AS one_category_share,
+      avg(seen.refunded::INT) AS refund_share,
+      avg((seen.categories = 1)::INT) FILTER (WHERE seen.categories > 0) AS one_category_share,
       avg((s.T - s.recency > $gap)::INT) AS long_gap_share, avg((s.frequency = 0)::INT) AS one_order_share
     FROM scores s JOIN seen USING (customer_id) GROUP BY GROUPING SETS ((s.tier), ())"""
 _LABELS = """
@@ -45,12 +46,13 @@ _COUNTRIES = """
     SELECT tier, label, weight / sum(weight) OVER (PARTITION BY tier) AS share FROM counted ORDER BY tier, share DESC, label"""
 _ENGAGEMENT = """
     SELECT s.tier, e.kind AS label, count(DISTINCT e.customer_id) / any_value(n.customers) AS share
-    FROM engagement e JOIN scores s USING (customer_id) JOIN (SELECT tier, count(*) AS customers FROM scores GROUP BY 1) n USING (tier)
+    FROM engagement e JOIN scores s USING (customer_id)
+    JOIN (SELECT tier, count(*) AS customers FROM scores GROUP BY 1) n USING (tier)
     WHERE e.at::DATE <= $as_of GROUP BY s.tier, e.kind ORDER BY s.tier, share DESC, label"""
 _SHARES = pa.list_(pa.struct([("label", pa.string()), ("share", pa.float64())]))
 _NUMBERS = (
-    "customer_share", "clv", "clv_share", "mean_clv", "mean_orders", "mean_spend", "days_since_last", "mean_p_alive", "refund_share",
-    "one_category_share", "long_gap_share", "one_order_share", "distance_to_next",
+    "customer_share", "clv", "clv_share", "mean_clv", "mean_orders", "mean_spend", "days_since_last", "mean_p_alive",
+    "refund_share", "one_category_share", "long_gap_share", "one_order_share", "distance_to_next",
 )  # fmt: skip
 SCHEMA = pa.schema(
     [("tier", pa.string()), ("customers", pa.int64()), *((name, pa.float64()) for name in _NUMBERS)]
@@ -81,7 +83,9 @@ def profiles(
     return pa.Table.from_pylist(out, schema=SCHEMA)
 
 
-def _row(row: dict[str, Any], base: dict[str, Any], edges: dict[str, float], buyers: pa.Table, lists: dict[str, Any]) -> dict[str, Any]:
+def _row(
+    row: dict[str, Any], base: dict[str, Any], edges: dict[str, float], buyers: pa.Table, lists: dict[str, Any]
+) -> dict[str, Any]:
     tier = row["tier"]
     row["customer_share"] = row["customers"] / base["customers"]
     row["clv_share"] = row["clv"] / base["clv"] if base["clv"] else 0.0

@@ -17,18 +17,18 @@ WEEKS_A_YEAR = 365.25 / 7
 
 @dataclass(frozen=True, slots=True)
 class GateRules:
-    """When a backtest forbids a push: predicted over realised total outside the two ratios, or top-20% value captured below past
-    spend's by more than noise (the 90% interval of the paired difference lies under 0).
+    """When a backtest forbids a push: predicted over realised total outside the two ratios, or top-20% value captured below
+    past spend's by more than noise (the 90% interval of the paired difference lies under 0).
     """
 
-    lowest_ratio: float = 0.7
-    highest_ratio: float = 1.4
-    must_match_past_spend: bool = True
+    total_low: float = 0.7
+    total_high: float = 1.4
+    compare_top20: bool = True
 
 
 @dataclass(frozen=True, slots=True)
 class ScoreSettings:
-    """Horizon, discount, candidates and rules. No candidates means all; one name (say "bg_nbd") scores with that alone, fastest.
+    """Horizon, discount, candidates and rules. No candidates means all; one name ("bg_nbd") scores with that alone, fastest.
 
     `baskets` are the order-value models that the inner splits choose from. Choosing looks at about `choice_customers` customers
     and fitting at about `fit_customers`, the same ones in every run.

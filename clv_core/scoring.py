@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from datetime import date
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -24,6 +23,8 @@ from clv_core.valuation import Fit, Valuation, fit, value
 from clv_core.windows import Snapshot, snapshot
 
 if TYPE_CHECKING:
+    from datetime import date
+
     from clv_core.transactions import Transactions
     from clv_core.uncertainty import Uncertainty
 
@@ -83,14 +84,18 @@ def score(
         table = pa.concat_tables([table, _aware(table, engagement, t.currency, as_of)])
     table = table.replace_schema_metadata({UNCERTAINTY: document.to_json()})
     warnings = tuple(dict.fromkeys((*choice.warnings, *fitted.warnings)))
-    return Scores(
-        table, choice, profiles(t, table, as_of, contacts, engagement), movements(table, previous), churn(table, engagement, as_of),
-        choice.deciles, warnings, document.document,
-    )  # fmt: skip
+    tables = (profiles(t, table, as_of, contacts, engagement), movements(table, previous), churn(table, engagement, as_of))
+    return Scores(table, choice, *tables, choice.deciles, warnings, document.document)
 
 
 def _table(
-    s: Snapshot, fitted: Fit, valued: Valuation, choice: Choice, settings: ScoreSettings, currency: str, previous: pa.Table | None
+    s: Snapshot,
+    fitted: Fit,
+    valued: Valuation,
+    choice: Choice,
+    settings: ScoreSettings,
+    currency: str,
+    previous: pa.Table | None,
 ) -> tuple[pa.Table, Uncertainty]:
     f = valued.forecast
     clv = valued.value * _discount(s, fitted, f.orders, settings)

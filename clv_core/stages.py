@@ -40,7 +40,8 @@ def stages(s: Snapshot, p_alive: Floats, rules: StageRules) -> pa.Array:
         at_risk |= silent > usual[0]
         lapsed |= silent > usual[1]
     stage = np.where(lapsed, 3, np.where(at_risk, 2, 1))
-    stage[(s.x == 0) & (s.T * 7 <= rules.new_days)] = 0
+    days = s.T * 7.0
+    stage[(s.x == 0) & (days <= rules.new_days)] = 0
     return pa.array(np.asarray(STAGES, dtype=object)).take(pa.array(stage))
 
 

@@ -36,7 +36,7 @@ class TierRules:
         if self.method == "threshold":
             if not self.high > self.middle >= 0:
                 raise ValueError(f"tiers: thresholds are high {self.high}, middle {self.middle}; high must exceed middle")
-        elif not (0 < self.high and 0 <= self.middle and self.high + self.middle <= 1):
+        elif not (self.high > 0 and self.middle >= 0 and self.high + self.middle <= 1):
             raise ValueError(f"tiers: high {self.high} and middle {self.middle} are shares; together at most 1")
 
 
@@ -49,7 +49,7 @@ def tiers(
 ) -> pa.Array:
     """The tier ("high", "middle", "low") of each customer as a dictionary-free string array.
 
-    Equal clv is cut by `tie_break` (more is better), then by customer_id. `previous` holds customer_id and tier of the last run.
+    Equal clv is cut by `tie_break` (more is better), then by customer_id. `previous`: customer_id and tier of the last run.
     """
     place, edges = _places(clv, tie_break, customer_id, rules)
     tier = np.searchsorted(np.asarray(edges), place, side="left").astype(np.int8)

@@ -47,6 +47,12 @@ class Trial:
         """How much the window counts: by the customers who spent in it, on a root scale."""
         return float(np.sqrt(np.count_nonzero(self.window.spend)))
 
+    def orders_missed(self, name: str) -> float:
+        """Log of realised over expected orders of an order model."""
+        past = self.window.past
+        expected = float(self.models[name].expected_orders(self.window.weeks, past.x, past.t_x, past.T).sum())
+        return float(np.clip(np.log(max(float(self.window.orders.sum()), 0.5) / max(expected, 1e-9)), -1.0, 1.0))
+
     def ingredients(self, best: tuple[str, str]) -> dict[str, Floats]:
         """The predictions that a blend may use."""
         out = {"order_model": self.forecasts[best].value, **rules_of_thumb(self.window.past)}
@@ -59,7 +65,9 @@ def rules_of_thumb(s: Snapshot) -> dict[str, Floats]:
     return {"past_spend": spent + 0.1 * float(spent.mean()) + 1e-9, "rfm": np.exp(2.0 * rfm(s))}
 
 
-def trials(t: Transactions, as_of: date, settings: ScoreSettings, order_models: tuple[str, ...]) -> tuple[list[Trial], list[str]]:
+def trials(
+    t: Transactions, as_of: date, settings: ScoreSettings, order_models: tuple[str, ...]
+) -> tuple[list[Trial], list[str]]:
     """The inner windows with the forecasts of all order models and baskets, and what could not be fitted."""
     out: list[Trial] = []
     warnings: list[str] = []
@@ -85,7 +93,10 @@ def learn(
 ) -> tuple[EarlyLife | None, list[str]]:
     """The learner of all inner windows; fills each trial's `learned` by learners that have not seen the customer."""
     useful = [one for one in tried if best in one.forecasts]
-    lessons = [Lesson(one.window.past, features(t, one.window.past, engagement), one.forecasts[best], one.window.spend) for one in useful]
+    lessons = [
+        Lesson(one.window.past, features(t, one.window.past, engagement), one.forecasts[best], one.window.spend)
+        for one in useful
+    ]
     try:
         learner = EarlyLife.fit([_sorted(one) for one in lessons])
         known = snapshot(t, as_of)
@@ -94,7 +105,9 @@ def learn(
         folds = [fold_of[np.asarray(pc.index_in(one.past.customer_id, known.customer_id))] for one in lessons]
         learned = [np.empty(len(one.spend)) for one in lessons]
         for fold in range(FOLDS):
-            unseen = EarlyLife.fit([_sorted(one.take(np.flatnonzero(of != fold))) for one, of in zip(lessons, folds, strict=True)])
+            unseen = EarlyLife.fit(
+                [_sorted(one.take(np.flatnonzero(of != fold))) for one, of in zip(lessons, folds, strict=True)]
+            )
             for one, of, out in zip(lessons, folds, learned, strict=True):
                 part = one.take(np.flatnonzero(of == fold))
                 out[of == fold] = unseen.predict(part.past, part.known, part.baseline)

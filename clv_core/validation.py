@@ -1,12 +1,12 @@
 """The backtest: every candidate and every rule of thumb on one split, and the gate that a push has to pass.
 
-The split day is the last calibration day, the horizon the N days after it. Choice, blend and level come from inner windows of the
-calibration part; the holdout is read once, to judge.
+The split day is the last calibration day, the horizon the N days after it. Choice, blend and level come from inner windows of
+the calibration part; the holdout is read once, to judge.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -37,7 +37,7 @@ BOOTSTRAP_CUSTOMERS = 50_000
 @dataclass(frozen=True, slots=True)
 class Backtest:
     """`models`: one row per candidate and heuristic, the figures of metrics.py with `intervals` (5% to 95%, customers
-    resampled) and `versus_past_spend` (paired differences); `deciles`: predicted and realised value by decile of the chosen one.
+    resampled) and `versus_past_spend` (paired differences); `deciles`: predicted and realised value of the chosen one.
     """
 
     split: date
@@ -73,7 +73,10 @@ def backtest(
     split, days, warnings = _split(t, split, horizon_days)
     held_out = window(t, split, days, known_until=t.last_day)
     if not len(held_out.past):
-        raise InputError(f"backtest: no orders up to the split day {split}; choose a later one", remedy="choose a later --split")
+        raise InputError(
+            f"backtest: no orders up to the split day {split}; choose a later one", remedy="choose a later --split"
+        )
+    settings = replace(settings, horizon_days=days)
     choice = choose(t, split, settings, features=engagement)
     scores, fits, money = _candidates(t, held_out, choice, settings, engagement)
     rows = _rows(scores, fits, money, held_out, choice, settings)
@@ -86,7 +89,7 @@ def backtest(
 def gate(result: Backtest, rules: GateRules) -> GateResult:
     """Passed, or the reasons why the chosen model must not be pushed."""
     row, reasons = result.best, []
-    if rules.must_match_past_spend:
+    if rules.compare_top20:
         worst = row["versus_past_spend"]["top20_capture"]
         if worst and worst[1] < 0:
             past = next(one for one in result.models if one["model"] == "past_spend")
@@ -94,9 +97,10 @@ def gate(result: Backtest, rules: GateRules) -> GateResult:
                 f"{row['model']} captures {row['top20_capture']:.1%} of later spend in its top 20%, past spend alone "
                 f"{past['top20_capture']:.1%}: worse beyond noise"
             )
-    if not rules.lowest_ratio <= row["bias"] <= rules.highest_ratio:
+    if not rules.total_low <= row["bias"] <= rules.total_high:
         reasons.append(
-            f"{row['model']} predicted {row['bias']:.2f} of the realised total; the gate allows {rules.lowest_ratio:g} to {rules.highest_ratio:g}"
+            f"{row['model']} predicted {row['bias']:.2f} of the realised total; "
+            f"the gate allows {rules.total_low:g} to {rules.total_high:g}"
         )
     return GateResult(not reasons, tuple(reasons))
 
@@ -106,7 +110,9 @@ def _split(t: Transactions, split: date | None, horizon_days: int) -> tuple[date
     if split is None:
         split = t.last_day - timedelta(days=min(horizon_days, history // 2))
     if not t.first_day <= split < t.last_day:
-        raise InputError(f"backtest: split day {split} must lie from {t.first_day} to before {t.last_day}", remedy="choose another --split")
+        raise InputError(
+            f"backtest: split day {split} must lie from {t.first_day} to before {t.last_day}", remedy="choose another --split"
+        )
     left = (t.last_day - split).days
     if left >= horizon_days:
         return split, horizon_days, []

@@ -63,7 +63,7 @@ class EarlyLife:
         bought = np.concatenate([one.spend > 0 for one in lessons]) if lessons else np.zeros(0, bool)
         if len(bought) < 200 or int(bought.sum()) < 50 or bool(bought.all()):
             raise CannotFitError(
-                f"early_life: {len(bought)} customers to learn from, {int(bought.sum())} of whom ordered again; 200 and 50 needed"
+                f"early_life: {len(bought)} customers to learn from, {int(bought.sum())} ordered again; 200 and 50 needed"
             )
         codes = _codes(lessons)
         raw_design = np.vstack([_design(one.past, one.known, one.baseline, codes) for one in lessons])
@@ -82,13 +82,14 @@ class EarlyLife:
         """Expected value over the baseline's window."""
         design = _binned(_design(past, known, baseline, self.codes), self.edges)
         buys = np.minimum(np.clip(self.buys.predict(design), *FACTORS) * baseline.buys, 1.0)
-        return self.level * buys * np.clip(self.spends.predict(design), *FACTORS) * baseline.if_buys
+        spends = np.clip(self.spends.predict(design), *FACTORS) * baseline.if_buys
+        return np.asarray(self.level * buys * spends, dtype=np.float64)
 
 
 def _boosted(design: Floats, outcome: Floats, baseline: Floats, labels: int) -> Any:
     """Gradient-boosted factors on `baseline`; the last `labels` columns of the design are codes."""
     from sklearn.ensemble import HistGradientBoostingRegressor
-    from threadpoolctl import threadpool_limits
+    from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
     rows = len(outcome)
     learner = HistGradientBoostingRegressor(
@@ -96,7 +97,7 @@ def _boosted(design: Floats, outcome: Floats, baseline: Floats, labels: int) -> 
         l2_regularization=5.0, early_stopping=False, random_state=0,
         categorical_features=[design.shape[1] - 1 - n for n in range(labels)] or None,
     )  # fmt: skip
-    # One thread: sums in one order give the same learner on every machine, and the binning's thread pool costs more than it saves.
+    # One thread: sums in one order give the same learner on every machine; the binning's thread pool costs more than it saves.
     with threadpool_limits(1):
         return learner.fit(design, outcome / baseline, sample_weight=baseline)
 
