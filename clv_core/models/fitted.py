@@ -44,7 +44,7 @@ class Fitted:
         if np.isnan(covariance).any():
             limits.append("the data leave some parameters undetermined: standard errors are missing")
         rows = tuple(tuple(map(float, row)) for row in covariance)
-        return cls(found, optimum.value, (*warnings, *limits), rows)
+        return cls(found, float(optimum.value), (*warnings, *limits), rows)
 
     @property
     def values(self) -> tuple[float, ...]:

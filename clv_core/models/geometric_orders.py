@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar, Self
+from typing import ClassVar, Self, TypeVar
 
 import numpy as np
 from scipy.special import expit
 
 from clv_core.models.base import CannotFitError, Floats, Parameter
-from clv_core.models.beta_geometric import BetaGeometric, OrderRate
+from clv_core.models.beta_geometric import BetaGeometric
 from clv_core.models.chunks import each_chunk
 from clv_core.models.fitted import Fitted
 from clv_core.models.histories import Histories, checked, distinct, merge
@@ -37,20 +37,20 @@ class GeometricOrders(Fitted):
         """
         rows = merge(x, t_x, T, weights)
         rows.require(REPEATERS)
-        week, rate = float(rows.weight @ rows.T) / rows.customers, _rate(rows)
+        week, rate = float(rows.weight @ rows.T) / rows.customers, purchase_rate(rows)
         lower = np.log([1e-4, 1e-5 * week, 1e-6, 1e-4])
         upper = np.log([1e5, 1e7 * week, 1e5, 1e6])
         starts = [np.log([r, r / rate, a, b]) for r, a, b in SHAPES]
         surface = BetaGeometric(rows, cls.entry)
         thin = rows.thin(ROUGH)
         rough = BetaGeometric(thin, cls.entry) if thin is not rows and thin.repeaters else None
-        stays = _without_drop_out(surface.rate, starts[0][:2], lower[:2], upper[:2])
+        stays = climb(surface.rate, starts[0][:2], lower[:2], upper[:2])
         try:
             best = maximise(surface, starts, lower, upper, rough)
         except CannotFitError:
             best = None
         if stays.converged and (best is None or best.value < stays.value + 0.01):
-            return cls._limit(stays)
+            return limit_without_drop_out(cls, stays)
         if best is None:
             raise CannotFitError(f"{cls.name} did not converge: choose another model or a longer history")
         return cls.at(best)
@@ -129,21 +129,21 @@ class GeometricOrders(Fitted):
         odds = (r + x) * np.log1p((T - t_x) / (alpha + t_x)) + np.log(a) - np.log(np.where(x + self.entry > 0, chances, 1.0))
         return odds if self.entry else np.where(x > 0, odds, -np.inf)
 
-    @classmethod
-    def _limit(cls, stays: Optimum) -> Self:
-        pair = stays.covariance()
-        covariance = np.zeros((4, 4))
-        covariance[:2, :2] = pair
-        values = np.append(np.exp(stays.theta), [0.0, 1.0])
-        errors = np.append(np.exp(stays.theta) * np.sqrt(np.diag(pair)), [np.nan, np.nan])
-        found = {n: Parameter(float(v), float(e)) for n, v, e in zip(cls.names, values, errors, strict=True)}
-        return cls(found, stays.value, (NO_DROP_OUT,), tuple(tuple(map(float, row)) for row in covariance))
+
+Model = TypeVar("Model", bound=Fitted)
 
 
-def _rate(rows: Histories) -> float:
+def limit_without_drop_out(model: type[Model], stays: Optimum) -> Model:
+    """The model at its NBD limit: the rate's two parameters as fitted, the drop-out's shape 0, and a plain warning."""
+    pair = stays.covariance()
+    covariance = np.zeros((4, 4))
+    covariance[:2, :2] = pair
+    values = np.append(np.exp(stays.theta), [0.0, 1.0])
+    errors = np.append(np.exp(stays.theta) * np.sqrt(np.diag(pair)), [np.nan, np.nan])
+    found = {n: Parameter(float(v), float(e)) for n, v, e in zip(model.names, values, errors, strict=True)}
+    return model(found, stays.value, (NO_DROP_OUT,), tuple(tuple(map(float, row)) for row in covariance))
+
+
+def purchase_rate(rows: Histories) -> float:
     """Purchases per week, as customers bought before their last purchase or in all: a start, no estimate."""
     return max(rows.purchases, 1.0) / max(float(rows.weight @ (0.5 * (rows.t_x + rows.T))), 1e-9)
-
-
-def _without_drop_out(rate: OrderRate, start: Floats, lower: Floats, upper: Floats) -> Optimum:
-    return climb(rate, start, lower, upper)

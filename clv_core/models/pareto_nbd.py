@@ -1,0 +1,130 @@
+"""Pareto/NBD: orders at a gamma(r, alpha) rate during a lifetime that ends at a gamma(s, beta) rate.
+
+Schmittlein, Morrison, Colombo, Management Science 33 (1987); Fader, Hardie, "A note on deriving the Pareto/NBD model" (2005);
+discounted expected orders: Fader, Hardie, Lee, J. of Marketing Research 42 (2005).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar, Self
+
+import numpy as np
+from scipy.special import roots_legendre
+
+from clv_core.models.base import CannotFitError, Floats
+from clv_core.models.chunks import each_chunk
+from clv_core.models.fitted import Fitted
+from clv_core.models.geometric_orders import REPEATERS, limit_without_drop_out, purchase_rate
+from clv_core.models.histories import checked, distinct, merge
+from clv_core.models.optimum import climb, maximise
+from clv_core.models.pareto_likelihood import ParetoLikelihood
+from clv_core.models.pareto_tail import Places, tail
+
+ROUGH = 1500
+SHAPES = ((0.5, 0.5, 1.0), (1.0, 1.0, 4.0), (0.3, 3.0, 10.0))  # starts: r, s, and beta in mean ages
+NODES = 64
+NEGLIGIBLE = 45.0  # a discount of exp(-45) ends an endless horizon
+
+
+@dataclass(frozen=True)
+class ParetoNbd(Fitted):
+    """A fitted Pareto/NBD. s = 0 is its limit without drop-out."""
+
+    name: ClassVar[str] = "pareto_nbd"
+    names: ClassVar[tuple[str, ...]] = ("r", "alpha", "s", "beta")
+
+    @classmethod
+    def fit(cls, x: Floats, t_x: Floats, T: Floats, weights: Floats | None = None) -> Self:
+        """The maximum-likelihood fit; raises CannotFitError when the data can't identify it. Shapes (n,), weeks."""
+        rows = merge(x, t_x, T, weights)
+        rows.require(REPEATERS)
+        week, rate = float(rows.weight @ rows.T) / rows.customers, purchase_rate(rows)
+        lower = np.log([1e-4, 1e-5 * week, 1e-6, 1e-5 * week])
+        upper = np.log([1e5, 1e7 * week, 1e4, 1e6 * week])
+        starts = [np.log([r, r / rate, s, b * week]) for r, s, b in SHAPES]
+        thin = rows.thin(ROUGH)
+        rough = ParetoLikelihood(thin) if thin is not rows and thin.repeaters else None
+        surface = ParetoLikelihood(rows)
+        stays = climb(surface.rate, starts[0][:2], lower[:2], upper[:2])
+        try:
+            best = maximise(surface, starts, lower, upper, rough)
+        except CannotFitError:
+            best = None
+        if stays.converged and (best is None or best.value < stays.value + 0.01):
+            return limit_without_drop_out(cls, stays)
+        if best is None:
+            raise CannotFitError("pareto_nbd did not converge: choose another model or a longer history")
+        return cls.at(best)
+
+    def p_alive(self, x: Floats, t_x: Floats, T: Floats) -> Floats:
+        """Probability, in [0, 1], of still being a customer at T. Shapes (n,), weeks."""
+        x, t_x, T = checked(x, t_x, T)
+        shape, (x, t_x, T) = x.shape, (one.ravel() for one in (x, t_x, T))
+        r, alpha, s, beta = self.values
+        if s == 0.0 or not x.size:
+            return np.ones(shape)
+        places, (last, now) = Places.of(x, t_x, T)
+        known = tail(np.array(self.values), places, slopes=False)[0]
+        result = np.empty(x.shape)
+
+        def work(piece: slice) -> None:
+            since = T[piece] - t_x[piece]
+            distance = (r + x[piece]) * np.log1p(since / (alpha + t_x[piece])) + s * np.log1p(since / (beta + t_x[piece]))
+            fade = np.exp(-distance)
+            result[piece] = np.minimum(fade / (known[last[piece]] + (1.0 - known[now[piece]]) * fade), 1.0)
+
+        each_chunk(x.size, work)
+        return result.reshape(shape)
+
+    def expected_orders(self, horizon: float | Floats, x: Floats, t_x: Floats, T: Floats) -> Floats:
+        """Expected purchase days in the `horizon` weeks after T, given the history. Shapes (n,)."""
+        return self._expected(horizon, 0.0, x, t_x, T)
+
+    def discounted_expected_orders(self, horizon: float, weekly_discount: float, x: Floats, t_x: Floats, T: Floats) -> Floats:
+        """Expected purchase days of the horizon, each discounted by exp(-weekly_discount * weeks after T) (DECT).
+
+        An infinite horizon gives the discounted expected residual transactions (DERT); it needs a discount above 0.
+        """
+        if weekly_discount < 0 or (np.isinf(horizon) and weekly_discount == 0):
+            raise ValueError("the discount must not be negative, and above 0 for an endless horizon")
+        endless = NEGLIGIBLE / weekly_discount if weekly_discount else np.inf
+        return self._expected(min(horizon, endless), weekly_discount, x, t_x, T)
+
+    def expected_orders_new(self, t: float | Floats) -> Floats:
+        """Expected repeat purchase days by week t of a customer of whom nothing is known."""
+        t = np.asarray(t, dtype=np.float64)
+        nothing = np.zeros(t.shape)
+        return self.expected_orders(t, nothing, nothing, nothing)
+
+    def _expected(self, horizon: float | Floats, decay: float, x: Floats, t_x: Floats, T: Floats) -> Floats:
+        x, t_x, T = checked(x, t_x, T)
+        horizons = np.asarray(horizon, dtype=np.float64)
+        if np.any(horizons < 0) or not np.all(np.isfinite(horizons)):
+            raise ValueError("the horizon must be finite and not negative")
+        shape = np.broadcast_shapes(x.shape, horizons.shape)
+        T = np.broadcast_to(T, shape).ravel()
+        columns = (T,) if horizons.ndim == 0 else (T, np.broadcast_to(horizons, shape).ravel())
+        first, place = distinct(*columns)
+        t = horizons if horizons.ndim == 0 else columns[1][first]
+        weeks = self._weeks_alive(np.broadcast_to(t, first.shape), decay, T[first])
+        rate = (self.values[0] + np.broadcast_to(x, shape)) / (self.values[1] + T.reshape(shape))
+        return np.asarray(rate * weeks[place].reshape(shape) * self.p_alive(x, t_x, np.broadcast_to(T.reshape(shape), shape)))
+
+    def _weeks_alive(self, t: Floats, decay: float, T: Floats) -> Floats:
+        """Expected (discounted) weeks among the next t that a customer alive at T stays one.
+
+        The integral of exp(-decay u) ((beta+T)/(beta+T+u))^s over u, by Gauss-Legendre in log(1 + u/(beta+T)).
+        """
+        _, _, s, beta = self.values
+        if s == 0.0:
+            return t.copy() if decay == 0 else -np.expm1(-decay * t) / decay
+        scale = beta + T
+        logs = np.log1p(t / scale)
+        if decay == 0:
+            return scale * logs if s == 1.0 else scale * np.expm1((1.0 - s) * logs) / (1.0 - s)
+        reach = np.minimum(logs, np.log1p(NEGLIGIBLE / (decay * scale)))
+        points, weights = roots_legendre(NODES)
+        v = 0.5 * reach[:, None] * (1.0 + points)
+        height = np.exp((1.0 - s) * v - decay * scale[:, None] * np.expm1(v))
+        return np.asarray(0.5 * reach * scale * (height @ weights))

@@ -1,0 +1,116 @@
+"""The share of a Pareto/NBD customer's future in which drop-out lies, and its slopes: all that needs a hypergeometric function.
+
+    G(x, t) = s * integral over u > t of ((alpha+t)/(alpha+u))^(r+x) ((beta+t)/(beta+u))^s / (beta+u) du,   0 < G < 1
+
+It is s / (r+s+x) times 2F1(1, b; r+s+x+1; z), with b = r+x, z = (alpha-beta)/(alpha+t) when alpha >= beta, else with b = s+1,
+z = (beta-alpha)/(beta+t) and a factor (alpha+t)/(beta+t) (Euler's and Pfaff's transformations of Fader and Hardie 2005,
+"A note on deriving the Pareto/NBD model", equations 16 to 20). Gauss's continued fraction (DLMF 15.7.1 with b = 0) has
+only positive terms for 0 <= z < 1, so nothing overflows or cancels, and its slopes follow by differentiating each level.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from clv_core.models.histories import distinct
+
+if TYPE_CHECKING:
+    from clv_core.models.base import Floats
+    from clv_core.models.histories import Indices
+
+MOST_LEVELS = 3000
+
+
+@dataclass(frozen=True, slots=True)
+class Places:
+    """The distinct (x, t) at which G is wanted, by ascending x: `counts[of_count]` is x, `t` the time."""
+
+    counts: Floats
+    of_count: Indices
+    t: Floats
+
+    @classmethod
+    def of(cls, x: Floats, *times: Floats) -> tuple[Places, list[Indices]]:
+        """The places of (x, t) for each array of times, and where each row finds its own."""
+        every_x, every_t = np.tile(x, len(times)), np.concatenate(times)
+        first, place = distinct(every_x, every_t)
+        counts, of_count = np.unique(every_x[first], return_inverse=True)
+        return cls(counts, of_count, every_t[first]), np.split(place, len(times))
+
+
+def tail(theta: Floats, places: Places, *, slopes: bool) -> Floats:
+    """G at the places, shape (1, n), or with `slopes` G and its slopes along r, alpha, s and beta, shape (5, n).
+
+    `theta` holds r, alpha, s, beta. Many places are interpolated in log(min(alpha, beta) + t), where G is analytic in a strip
+    of half-width pi, at Chebyshev points, as many as full precision asks for.
+    """
+    _, alpha, _, beta = theta
+    nearest = min(alpha, beta)
+    low, high = np.log(nearest + places.t.min()), np.log(nearest + places.t.max())
+    half = 0.5 * (high - low)
+    ratio = np.pi / max(half, 1e-9)
+    points = int(np.ceil(36.0 / np.arcsinh(ratio))) + 4
+    if places.counts.size * points * 2 > places.t.size:
+        return _fraction(theta, places.counts[places.of_count], places.t, slopes=slopes)
+    angles = np.pi * (np.arange(points) + 0.5) / points
+    nodes = np.exp(low + half * (1.0 + np.cos(angles))) - nearest
+    known = _fraction(theta, places.counts[:, None], nodes[None, :], slopes=slopes)  # (k, counts, points)
+    to_series = 2.0 / points * np.cos(np.outer(angles, np.arange(points)))
+    to_series[:, 0] *= 0.5
+    series = known @ to_series
+    result = np.empty((series.shape[0], places.t.size))
+    for start in range(0, places.t.size, 8192):
+        piece = slice(start, start + 8192)
+        at = np.arccos(np.clip((np.log(nearest + places.t[piece]) - low) / half - 1.0, -1.0, 1.0))
+        basis = np.cos(np.outer(at, np.arange(points)))
+        result[:, piece] = np.einsum("pj,kpj->kp", basis, series[:, places.of_count[piece]], optimize=False)
+    return result
+
+
+def _fraction(theta: Floats, x: Floats, t: Floats, *, slopes: bool) -> Floats:
+    """G, and if asked for its four slopes, by the continued fraction from its last level to its first."""
+    r, alpha, s, beta = theta
+    straight = alpha >= beta
+    a, b = alpha + t, beta + t
+    z = (alpha - beta) / a if straight else (beta - alpha) / b
+    root = np.sqrt((b / a) if straight else (a / b))  # of 1 - z, without cancellation
+    total, first, second = r + s + x, (r + x if straight else s + 1.0 + 0.0 * x), (s + 0.0 * x if straight else r + x - 1.0)
+    level = _levels(root)
+    limit = 0.5 * (1.0 + root)
+    value = (total + level) * limit
+    along_first, along_second, along_z = limit, limit, -(total + level) / (4.0 * root)
+    for n in range(level - 1, -1, -1):
+        k = (n + 1) // 2
+        odd = n % 2 == 0  # level n holds u_(n+1)
+        u = (first + k) * (total + k) if odd else k * (second + k)
+        share = z / value
+        if slopes:
+            onward = u * share / value
+            du_first = total + first + 2.0 * k if odd else 0.0
+            du_second = first + k if odd else float(k)
+            along_first = 1.0 - du_first * share + onward * along_first
+            along_second = 1.0 - du_second * share + onward * along_second
+            along_z = -u / value + onward * along_z
+        value = total + n - u * share
+    scale = 1.0 if straight else a / b
+    result = s / value * scale
+    if not slopes:
+        return result[None]
+    along_r, along_s = (along_first, along_second) if straight else (along_second, along_first)
+    loss = -result / value
+    z_alpha, z_beta = (b / a**2, -1.0 / a) if straight else (-1.0 / b, a / b**2)
+    g_alpha, g_beta = loss * along_z * z_alpha, loss * along_z * z_beta
+    if not straight:
+        g_alpha, g_beta = g_alpha + result / a, g_beta - result / b
+    return np.stack([result, loss * along_r, g_alpha, loss * along_s + result / s, g_beta])
+
+
+def _levels(root: Floats) -> int:
+    """How many levels leave less than rounding: each shrinks the error by (1 - root) / (1 + root)."""
+    shrink = (1.0 - float(root.min())) / (1.0 + float(root.min()))
+    if shrink <= 1e-6:
+        return 6
+    return int(min(np.ceil(38.0 / -np.log(shrink)) + 6, MOST_LEVELS))
