@@ -29,7 +29,7 @@ class Ledger:
     """What was sent, to where, and what the platforms said. `key` seals snapshots and deliveries at rest."""
 
     def __init__(self, folder: Path, key: bytes | None) -> None:
-        self.folder, self.key = private_folder(folder), key
+        self.folder, self.key, self._running = private_folder(folder), key, False
         self.snapshots = private_folder(folder / "snapshots")
         self.deliveries = private_folder(folder / "deliveries")
         path = folder / "journal.sqlite"
@@ -37,6 +37,7 @@ class Ledger:
         if created and any(self.snapshots.iterdir()):
             raise FatalError(_MISSING.format(have="snapshots", lack="journal"), remedy=_RESTORE)
         self.journal = Journal(path, created=created)
+        self._held = False
         self._salt = self._read_salt()
         self._check_key()
 
@@ -164,15 +165,28 @@ class Ledger:
     # --- runs -----------------------------------------------------------------------------------------------------------
     @contextmanager
     def run(self, kind: str, now: datetime) -> Iterator[int]:
-        """The id of a new run that holds the folder's lock; raises LockedError while another one does."""
+        """The id of a new run that holds the folder's lock; raises LockedError while another one does.
+
+        Inside a run of this very ledger the lock is already held: the job is one run, its push and pull are runs within it.
+        """
+        if self._held:
+            yield self._begin(kind, now)
+            return
         with (self.folder / "lock").open("a+") as handle:
             os.chmod(handle.fileno(), 0o600)
             try:
                 fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
                 raise LockedError("another run holds the state folder", remedy="wait for it to end, then run again") from None
-            self.sweep()
-            yield self.journal.write("INSERT INTO runs (kind, started_at) VALUES (?, ?)", (kind, now.isoformat()))
+            self._held = True
+            try:
+                self.sweep()
+                yield self._begin(kind, now)
+            finally:
+                self._held = False
+
+    def _begin(self, kind: str, now: datetime) -> int:
+        return self.journal.write("INSERT INTO runs (kind, started_at) VALUES (?, ?)", (kind, now.isoformat()))
 
     def end_run(self, run: int, now: datetime, exit_code: int, summary: Any) -> None:
         """Nothing: the run's record is complete."""
