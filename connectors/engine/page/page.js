@@ -38,7 +38,7 @@
   };
   const boxes = [...document.querySelectorAll(".chart")];
   // One chart at a time, from the top: the page answers between them.
-  const next = (left) => { if (left.length) { draw(left[0]); setTimeout(() => next(left.slice(1))); } };
+  const next = (left) => { if (left.length) { draw(left[0]); setTimeout(() => next(left.slice(1))); } else document.body.dataset.ready = "yes"; };
   next(boxes);
   const redraw = () => boxes.filter((box) => box.dataset.drawn).forEach(draw);
   matchMedia("(prefers-color-scheme: dark)").addEventListener("change", redraw);
