@@ -93,15 +93,11 @@ def test_the_headline_can_be_kept_and_compared(data: ReportData) -> None:
 
 
 def test_what_changed_is_said_verdicts_first() -> None:
-    before = {
-        "as_of": "2026-06-29",
-        "currency": "EUR",
-        "customers": 10,
-        "predicted_clv": 1000.0,
-        "verdicts": {"m/1": "winner", "m/2": "unclear"},
-    }
-    now = {"currency": "EUR", "customers": 12, "predicted_clv": 1100.0, "verdicts": {"m/1": "false friend", "m/2": "unclear", "m/3": "unclear"},
-           "names": {"m/1": "Story", "m/3": "New one"}}  # fmt: skip
+    old = {"m/1": "winner", "m/2": "unclear"}
+    before = {"as_of": "2026-06-29", "currency": "EUR", "customers": 10, "predicted_clv": 1000.0, "verdicts": old}
+    new = {"m/1": "false friend", "m/2": "unclear", "m/3": "unclear"}
+    now = {"currency": "EUR", "customers": 12, "predicted_clv": 1100.0, "verdicts": new}
+    now["names"] = {"m/1": "Story", "m/3": "New one"}
     assert words.changes(now, before, [audience("meta")]) == [
         "“Story” moved from winner to false friend.",
         "1 new campaign: New one.",
@@ -124,8 +120,8 @@ def test_summary_names_advice_and_trouble(data: ReportData) -> None:
 @pytest.mark.parametrize(
     ("value", "currency", "said"),
     [
-        (1234567.4, "USD", "$1,234,567"), (Decimal("9.876"), "USD", "$9.88"), (-45.5, "EUR", "−€45.50"), (1234, "CHF", "1,234 CHF"),
-        (99.4, "JPY", "¥99"), (None, "USD", "–"), (float("nan"), "USD", "–"), (-0.001, "USD", "$0.00"),
+        (1234567.4, "USD", "$1,234,567"), (Decimal("9.876"), "USD", "$9.88"), (-45.5, "EUR", "−€45.50"),
+        (1234, "CHF", "1,234 CHF"), (99.4, "JPY", "¥99"), (None, "USD", "–"), (float("nan"), "USD", "–"), (-0.001, "USD", "$0.00"),
     ],
 )  # fmt: skip
 def test_money(value: object, currency: str, said: str) -> None:
