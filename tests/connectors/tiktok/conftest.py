@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 import pytest
@@ -17,6 +17,9 @@ from connectors.tiktok.connector import TikTokConnector
 from connectors.tiktok.pace import Pacer
 from connectors.tiktok.sandbox import TikTokSandbox
 from connectors.tiktok.settings import TikTokSettings
+
+if TYPE_CHECKING:
+    from .plain import Plain
 
 ADVERTISER = "7000000000000000001"
 
@@ -137,3 +140,11 @@ def held(sandbox: Recorded, handle: AudienceHandle) -> set[str]:
 
 def digests(rows: Iterable[dict[str, bytes]]) -> set[str]:
     return {value.hex() for row in rows for value in row.values()}
+
+
+@pytest.fixture
+def plain(sandbox: Recorded) -> Plain:
+    """A plain client of the sandbox."""
+    from .plain import Plain
+
+    return Plain(sandbox)
