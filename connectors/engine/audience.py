@@ -44,7 +44,11 @@ class ValueBand:
 
 @dataclass(frozen=True, slots=True)
 class AudienceRequest:
-    """One audience of audiences.yaml. Who: `tiers` and `stages` (empty: all) and `where`, SQL over scores and contacts."""
+    """One audience of audiences.yaml. Who: `tiers` and `stages` (empty: all) and `where`, SQL over scores and contacts.
+
+    `tier_lists`: one audience per tier named here. A value-weighted request is split only where no value can travel (into
+    these tiers, or all of them); any other request with tier lists is split everywhere.
+    """
 
     key: str
     title: str
@@ -53,7 +57,7 @@ class AudienceRequest:
     stages: tuple[str, ...] = ()
     where: str = ""
     value_weighted: bool = False
-    split_tiers: bool = False
+    tier_lists: tuple[str, ...] = ()
     platforms: tuple[str, ...] = ()  # empty: all
     lookalikes: tuple[LookalikeSpec, ...] = ()
     holdout: float = 0.0  # share of people kept out of uploads, 0 to 1
@@ -100,8 +104,8 @@ class Place:
 
 
 def splits(request: AudienceRequest, capabilities: Capabilities) -> bool:
-    """Whether the request becomes one audience per tier: as asked, or because no value can travel."""
-    return request.split_tiers or (request.value_weighted and not capabilities.value_weighted)
+    """Whether the request becomes one audience per tier: because no value can travel, or as asked."""
+    return not capabilities.value_weighted if request.value_weighted else bool(request.tier_lists)
 
 
 def specs(request: AudienceRequest, capabilities: Capabilities, currency: str) -> list[AudienceSpec]:
@@ -119,5 +123,5 @@ def specs(request: AudienceRequest, capabilities: Capabilities, currency: str) -
         return [whole]
     return [
         replace(whole, key=f"{request.key}:{tier}", name=f"{request.title} {_TIER_NUMBER.get(tier, tier)}", tier=tier)
-        for tier in (request.tiers or TIERS)
+        for tier in (request.tier_lists or request.tiers or TIERS)
     ]

@@ -21,7 +21,7 @@ MIGRATIONS: tuple[str, ...] = (
         name TEXT NOT NULL DEFAULT '', remote_id TEXT NOT NULL DEFAULT '', path TEXT NOT NULL DEFAULT '',
         snapshot TEXT NOT NULL DEFAULT '', snapshot_digest TEXT NOT NULL DEFAULT '', rows INTEGER NOT NULL DEFAULT 0,
         generation INTEGER NOT NULL DEFAULT 0, last_edit_at TEXT, last_replace_at TEXT, escalated TEXT NOT NULL DEFAULT '',
-        created_at TEXT NOT NULL, updated_at TEXT NOT NULL, UNIQUE (platform, account, key));
+        spec TEXT NOT NULL DEFAULT '{}',        created_at TEXT NOT NULL, updated_at TEXT NOT NULL, UNIQUE (platform, account, key));
     CREATE TABLE deliveries (id INTEGER PRIMARY KEY, audience INTEGER NOT NULL REFERENCES audiences, run INTEGER,
         kind TEXT NOT NULL, state TEXT NOT NULL, target TEXT NOT NULL, created_at TEXT NOT NULL, started_at TEXT,
         counts TEXT NOT NULL DEFAULT '{}');
@@ -47,8 +47,8 @@ MIGRATIONS: tuple[str, ...] = (
 class Journal:
     """The open journal. Every method is safe to call from several threads; a transaction is durable when it ends."""
 
-    def __init__(self, path: Path, *, created: bool) -> None:
-        self.path = path
+    def __init__(self, path: Path, *, created: bool, migrations: Sequence[str] = MIGRATIONS) -> None:
+        self.path, self._migrations = path, migrations
         self._lock = threading.RLock()
         self._depth = 0
         try:
@@ -76,9 +76,9 @@ class Journal:
         )
 
     def _migrate(self, version: int) -> None:
-        if version > len(MIGRATIONS):
+        if version > len(self._migrations):
             raise FatalError("the state folder was written by a newer version", remedy="update clv-audience-sync")
-        for number, script in enumerate(MIGRATIONS[version:], version + 1):
+        for number, script in enumerate(self._migrations[version:], version + 1):
             self._connection.executescript(f"BEGIN; {script} PRAGMA user_version = {number}; COMMIT;")
 
     @contextmanager

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
 from connectors.engine.deliveries import FIRST, REMOVALS, DeliveryWriter, open_delivery, phase_name
@@ -34,14 +34,14 @@ def push(
     ledger: Ledger,
     *,
     now: Callable[[], datetime] = utc_now,
-    progress: Callable[[dict[str, Any]], None] = lambda event: None,
+    progress: Callable[[str, int, int], None] = lambda what, done, total: None,
     force: str | None = None,
 ) -> PushOutcome:
     """What became of every audience of the plan, and the exit code.
 
     Holds the state folder's lock (LockedError while another run does). Audiences stopped by a guardrail are not sent unless
-    `force` gives a reason, which is recorded. `progress` is called from several threads with {"place", "operation", "rows"}
-    after each batch. Errors of one audience don't stop the others; sqlite3.Error and OSError (disk full) end the run.
+    `force` gives a reason, which is recorded. `progress` is called from several threads after each batch: the audience's
+    place ("platform/account/audience"), rows answered, rows in all. Errors of one audience don't stop the others; sqlite3.Error and OSError (disk full) end the run.
     """
     started = now()
     with ledger.run("push", started) as run:
@@ -65,7 +65,7 @@ class Pusher:
     planner: Planner
     run: int
     now: Callable[[], datetime]
-    progress: Callable[[dict[str, Any]], None]
+    progress: Callable[[str, int, int], None]
     force: str | None
 
     def account(self, items: list[PlannedAudience]) -> list[dict[str, Any]]:
@@ -185,7 +185,7 @@ class Pusher:
 
     def _open(self, item: PlannedAudience) -> tuple[AudienceHandle, PlannedAudience]:
         """The audience at the platform, found or made; planned anew when it turns out to be another one than the ledger's."""
-        row = self.ledger.keep_audience(item.place, self.now(), name=item.spec.name)
+        row = self.ledger.keep_audience(item.place, self.now(), name=item.spec.name, spec=json.dumps(asdict(item.spec)))
         known = row["remote_id"]
         handle = item.account.connector.find_or_create(item.spec, known)
         if known and handle.remote_id != known:
@@ -232,4 +232,4 @@ class Pusher:
             connection.close()
         kind = "replace" if item.mode == "replace" else "change"
         counts = {"add": item.changes.added, "change": item.changes.changed, "remove": item.changes.removed}
-        writer.commit(kind, item.wanted.target, self.run, self.now(), json.loads(json.dumps(counts)))
+        writer.commit(kind, item.wanted.target, self.run, self.now(), counts)

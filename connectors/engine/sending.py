@@ -44,9 +44,10 @@ class Sender:
     place: Place
     delivery: Delivery
     now: datetime
-    progress: Callable[[dict[str, Any]], None]
+    progress: Callable[[str, int, int], None]
     pause: threading.Event = field(default_factory=threading.Event)
     _lock: threading.Lock = field(default_factory=threading.Lock)
+    _done: int = 0
 
     def run(self) -> None:
         """Nothing: every batch has its outcome. Raises what stopped it: NotReadyError, RetriableError, RemovalRefusedError ...
@@ -155,8 +156,13 @@ class Sender:
                 raise
             else:
                 self._receive(row, refused, receipt, batch.rows)
-                self.progress({"place": str(self.place), "operation": operation.value, "rows": row["rows"]})
+                self._tell(row["rows"])
                 return
+
+    def _tell(self, rows: int) -> None:
+        with self._lock:
+            self._done += rows
+            self.progress(str(self.place), self._done, sum(one["rows"] for one in self.delivery.batches))
 
     def _batch(
         self, pieces: Pieces, operation: Operation, row: dict[str, Any], refused: dict[str, str], numbers: dict[str, Any]

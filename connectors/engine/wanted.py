@@ -75,7 +75,7 @@ class WantedRows:
             )
         for view in ("once", "again"):
             self._connection.register(view, Pieces(identified.path, self._key).reader())
-        _write(wanted, stream(self._connection, query))
+        write_wanted(wanted, stream(self._connection, query))
         for view in ("once", "again"):
             self._connection.unregister(view)
         return wanted
@@ -125,7 +125,8 @@ class WantedRows:
         return dict(self._connection.sql(query).to_arrow_table().to_pylist()[0])
 
 
-def _write(wanted: Wanted, reader: pa.RecordBatchReader) -> None:
+def write_wanted(wanted: Wanted, reader: pa.RecordBatchReader) -> None:
+    """Nothing: the reader's rows are in the piece file, and `wanted` has their number, mark and largest value."""
     mark = np.zeros(2, np.uint64)
     largest: Decimal | None = None
     with PieceWriter(wanted.path, reader.schema, wanted.key) as writer:

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from connectors.engine.audience import AudienceRequest, Guardrails, ValueBand
+from connectors.engine.ledger import open_ledger
+from connectors.engine.push import push
 from connectors.errors import (
     FatalError,
     LockedError,
@@ -366,10 +368,11 @@ def test_a_blocked_audience_is_reported(tmp_path: Path) -> None:
 def test_two_runs_at_once_are_refused(tmp_path: Path) -> None:
     world = World(tmp_path)
     plan = world.plan(EVERYBODY)
-    from connectors.engine.push import push
-
-    with world.ledger.run("push", world.clock()), pytest.raises(LockedError) as caught:
+    from connectors.engine.ledger import open_ledger
+    other = open_ledger(world.ledger.folder, world.ledger.key)
+    with other.run("push", world.clock()), pytest.raises(LockedError) as caught:
         push(plan, world.ledger, now=world.clock)
+    other.close()
     assert caught.value.exit_code == 5
     assert world.shelf.log == []
 

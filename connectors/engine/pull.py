@@ -1,0 +1,94 @@
+"""Campaign results from every account into the state folder; figures keep changing for weeks, so a window is read again."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from datetime import date, timedelta
+from typing import TYPE_CHECKING, Any
+
+from connectors.engine.outcome import worst
+from connectors.engine.results import Results, read_restatements, read_results
+from connectors.errors import SyncError
+from connectors.protocol import utc_now
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+    from datetime import datetime
+
+    from connectors.engine.ledger import Ledger
+    from connectors.protocol import Connector
+
+__all__ = ["PullOutcome", "pull", "read_restatements", "read_results"]
+SPAN = 30
+"""Days kept in one transaction: an interrupted first pull goes on where it was."""
+
+
+@dataclass
+class PullOutcome:
+    """`accounts`: per account platform, account, since, until, rows, restated, detail. `exit_code` as in a push."""
+
+    accounts: list[dict[str, Any]] = field(default_factory=list)
+    exit_code: int = 0
+
+    def summary(self) -> dict[str, Any]:
+        """The sums, and what went wrong where."""
+        return {
+            "rows": sum(one["rows"] for one in self.accounts),
+            "restated": sum(one["restated"] for one in self.accounts),
+            "accounts": self.accounts,
+            "exit_code": self.exit_code,
+        }
+
+
+def pull(
+    ledger: Ledger,
+    connectors: Sequence[Connector],
+    since: date,
+    until: date,
+    *,
+    now: Callable[[], datetime] = utc_now,
+    again: bool = False,
+) -> PullOutcome:
+    """What was pulled from each account. `since` is the earliest day that matters (the earliest acquisition).
+
+    An account's first pull goes back to `since`, as far as the platform keeps reports; later ones read what is new and the
+    trailing window in which its platform still changes figures. `again` reads the whole span once more. One account's error
+    doesn't stop the others: it is in the outcome, with the exit code of its class.
+    """
+    asked = [one for one in connectors if one.capabilities.results]
+    results = Results(ledger)
+    try:
+        with ThreadPoolExecutor(max(1, len(asked)), thread_name_prefix="pull") as pool:
+            found = list(pool.map(lambda one: _account(results, one, since, until, now, again), asked))
+    finally:
+        results.close()
+    return PullOutcome(found, worst([one.pop("exit_code") for one in found]))
+
+
+def _account(
+    results: Results, connector: Connector, since: date, until: date, now: Callable[[], datetime], again: bool
+) -> dict[str, Any]:
+    limits = connector.capabilities
+    place = (limits.platform, connector.account_id)
+    line: dict[str, Any] = {"platform": place[0], "account": place[1], "rows": 0, "restated": 0, "detail": "", "exit_code": 0}
+    first = max(since, now().date() - timedelta(days=limits.report_history_days))
+    covered = results.covered(*place)
+    if covered is not None and not again and covered[0] <= first:
+        first = max(first, min(covered[1], until) - timedelta(days=limits.report_restatement_days))
+    line["since"], line["until"] = first.isoformat(), until.isoformat()
+    try:
+        for start, end in _spans(first, until):
+            rows, restated = results.keep(place, start, end, connector.campaign_days(start, end), now())
+            line["rows"] += rows
+            line["restated"] += restated
+    except SyncError as error:
+        line["detail"], line["exit_code"] = str(error), error.exit_code
+    return line
+
+
+def _spans(first: date, last: date) -> Iterator[tuple[date, date]]:
+    while first <= last:
+        end = min(last, first + timedelta(days=SPAN - 1))
+        yield first, end
+        first = end + timedelta(days=1)

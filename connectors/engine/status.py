@@ -1,0 +1,67 @@
+"""What `clvsync status` shows: runs, audiences, remote sizes, match rates, and what is pending at the platforms."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+from connectors.engine.deliveries import open_delivery
+from connectors.errors import SyncError
+from connectors.protocol import AudienceHandle, AudienceSpec
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from connectors.engine.ledger import Ledger
+    from connectors.protocol import Connector
+
+SHOWN_RUNS = 20
+
+
+def status(ledger: Ledger, connectors: Sequence[Connector] | None = None) -> dict[str, Any]:
+    """Plain data: `runs` (oldest first), `audiences`, `lookalikes`, `overrides`, `forgotten` (how many customers).
+
+    Per audience: platform, account, audience, name, remote_id, members, pending, undelivered, open_delivery, updated_at; with
+    `connectors` also what the platform says now: state, size_lower, size_upper, match_rate, detail. Changes nothing.
+    """
+    by_place = {(one.capabilities.platform, one.account_id): one for one in connectors or ()}
+    runs = ledger.journal.rows("SELECT * FROM runs ORDER BY id DESC LIMIT ?", (SHOWN_RUNS,))
+    erased = ledger.journal.one("SELECT count(*) AS n FROM tombstones") or {"n": 0}
+    return {
+        "runs": [{key: value for key, value in run.items() if key != "summary"} for run in reversed(runs)],
+        "audiences": [_audience(ledger, row, by_place) for row in ledger.audiences()],
+        "lookalikes": ledger.journal.rows(
+            "SELECT platform, account, audiences.key AS audience, lookalikes.name, lookalikes.remote_id, made_at FROM lookalikes "
+            "JOIN audiences ON audiences.id = lookalikes.audience ORDER BY platform, account, lookalikes.name"
+        ),
+        "overrides": ledger.journal.rows("SELECT * FROM overrides ORDER BY at"),
+        "forgotten": erased["n"],
+    }
+
+
+def _audience(ledger: Ledger, row: dict[str, Any], by_place: dict[tuple[str, str], Connector]) -> dict[str, Any]:
+    pending = ledger.journal.one(
+        "SELECT coalesce(sum(pending), 0) AS n, min(sent_at) AS since FROM batches JOIN deliveries ON deliveries.id = batches.delivery "
+        "WHERE batches.state = 'pending' AND deliveries.audience = ?",
+        (row["id"],),
+    ) or {"n": 0, "since": None}
+    delivery = open_delivery(ledger, row)
+    line = {key: row[key] for key in ("platform", "account", "name", "remote_id", "updated_at", "escalated")}
+    line |= {"audience": row["key"], "members": row["rows"], "pending": pending["n"], "pending_since": pending["since"]}
+    line |= {"open_delivery": delivery is not None, "undelivered": sum(delivery.remaining().values()) if delivery else 0}
+    line |= {"state": "unknown", "size_lower": None, "size_upper": None, "match_rate": "", "detail": ""}
+    connector = by_place.get((row["platform"], row["account"]))
+    if connector is None or not row["remote_id"]:
+        return line
+    handle = AudienceHandle(row["platform"], row["account"], spec_of(row), row["remote_id"], row["path"])
+    try:
+        found = connector.status(handle)
+    except SyncError as error:
+        return {**line, "detail": str(error)}
+    told = {"state": found.state.value, "size_lower": found.lower, "size_upper": found.upper, "match_rate": found.match_rate}
+    return {**line, **told, "detail": found.detail}
+
+
+def spec_of(row: dict[str, Any]) -> AudienceSpec:
+    """The spec that an audience was last pushed with."""
+    return AudienceSpec(**{"key": row["key"], "name": row["name"], **json.loads(row["spec"])})
