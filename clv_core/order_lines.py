@@ -3,34 +3,37 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
+    import pyarrow as pa
+
     from clv_core.order_source import OrderSource
 
 MONEY = "DECIMAL(18,6)"
+CODE = "[A-Z]{3}"
 _INTEGERS = ("TINYINT", "SMALLINT", "INTEGER", "BIGINT", "HUGEINT", "UTINYINT", "USMALLINT", "UINTEGER", "UBIGINT")
 _ZONE = r":\d\d(\.\d+)?\s*(z|utc|gmt|[+-]\d\d(:?\d\d)?|[a-z]+/[a-z_]+)$"
 
 
 @dataclass(frozen=True, slots=True)
-class Demand:
-    """What a column must hold: the null that tells it doesn't, the message and the remedy."""
+class OrderRules:
+    """How orders are read: the wanted currency and its dated rates, the business's time zone, and what counts as value."""
 
-    column: str  # of the lines
-    source: str  # canonical name of the source's column
-    message: str
-    remedy: str
+    currency: str | None = None
+    rates: pa.Table | None = None
+    timezone: str = "UTC"
+    value: Literal["revenue", "margin"] = "revenue"
 
 
-def text(source: OrderSource, canonical: str) -> str:
-    """The column as trimmed text, null when blank; whole floating-point numbers lose their `.0`."""
+def text(source: OrderSource, canonical: str, *, trim: bool = True) -> str:
+    """The column as text, null when empty; with `trim`, blanks around it are cut. Whole floats lose their `.0`."""
     name, kind = source.raw(canonical), source.type(canonical)
     if kind in ("DOUBLE", "FLOAT"):
-        name = f"CASE WHEN {name} = trunc({name}) AND abs({name}) < 1e15 THEN {name}::BIGINT::VARCHAR ELSE {name}::VARCHAR END"
-    elif kind == "VARCHAR":
-        return f"nullif(trim({name}), '')"
-    return f"CAST({name} AS VARCHAR)"
+        return f"CASE WHEN {name} = trunc({name}) AND abs({name}) < 1e15 THEN {name}::BIGINT::VARCHAR ELSE {name}::VARCHAR END"
+    if kind != "VARCHAR":
+        return f"CAST({name} AS VARCHAR)"
+    return f"nullif(trim({name}, ' \t\r\n'), '')" if trim else f"nullif({name}, '')"
 
 
 def instant(source: OrderSource, timezone: str) -> str:
@@ -49,15 +52,20 @@ def instant(source: OrderSource, timezone: str) -> str:
     if kind != "VARCHAR":
         return "CAST(NULL AS TIMESTAMP)"
     name = f"trim({name})"
-    return f"""CASE WHEN length({name}) <= 10 AND NOT regexp_full_match({name}, '\\d{{8}}') THEN try_cast({name} AS TIMESTAMP)
-        WHEN regexp_full_match({name}, '\\d{{8}}') THEN try_strptime({name}, '%Y%m%d')
+    compact = f"regexp_full_match({name}, '\\d{{8}}')"
+    return f"""CASE WHEN length({name}) <= 10 AND NOT {compact} THEN try_cast({name} AS TIMESTAMP)
+        WHEN {compact} THEN try_strptime({name}, '%Y%m%d')
         WHEN regexp_matches({name}, '{_ZONE}', 'i') THEN timezone({zone}, try_cast({name} AS TIMESTAMPTZ))
         ELSE try_cast({name} AS TIMESTAMP) END"""
 
 
-def day(instant_sql: str) -> str:
-    """The day of a timestamp, null outside the years 1900 to 2199 (`infinity`, two-digit years, wrong units)."""
-    return f"CASE WHEN {instant_sql} BETWEEN TIMESTAMP '1900-01-01' AND TIMESTAMP '2199-12-31' THEN CAST({instant_sql} AS DATE) END"
+def day(source: OrderSource, timezone: str) -> str:
+    """The day of the order, null outside the years 1900 to 2199 (`infinity`, two-digit years, wrong units)."""
+    if source.type("ordered_at") == "DATE":
+        name = source.raw("ordered_at")
+        return f"CASE WHEN {name} BETWEEN DATE '1900-01-01' AND DATE '2199-12-31' THEN {name} END"
+    at = instant(source, timezone)
+    return f"CASE WHEN {at} BETWEEN TIMESTAMP '1900-01-01' AND TIMESTAMP '2199-12-31' THEN CAST({at} AS DATE) END"
 
 
 def money(source: OrderSource, canonical: str) -> str:
@@ -68,15 +76,7 @@ def money(source: OrderSource, canonical: str) -> str:
     return f"try_cast({name} AS {MONEY})"
 
 
-DEMANDS = {
-    "customer_id": Demand(
-        "customer_id", "customer_id", "no customer id", "give every order its customer, or leave guest orders out"
-    ),
-    "day": Demand("day", "ordered_at", "not a date that can be read", "write dates as YYYY-MM-DD or YYYY-MM-DD HH:MM:SS+00:00"),
-    "amount": Demand(
-        "amount", "amount", "not a finite number", "write amounts as plain numbers such as 12.50, negative for refunds"
-    ),
-    "margin": Demand("value", "margin", "not a finite number", "give every order its margin, or score by revenue"),
-    "cost": Demand("value", "cost", "not a finite number", "give every order its cost, or score by revenue"),
-    "currency": Demand("currency", "currency", "no three-letter currency code", "write ISO codes such as USD or EUR"),
-}
+def code(source: OrderSource) -> str:
+    """The currency code in capitals, null unless it has three letters."""
+    plain = f"upper(trim(CAST({source.raw('currency')} AS VARCHAR)))"
+    return f"CASE WHEN regexp_full_match({plain}, '{CODE}') THEN {plain} END"

@@ -15,11 +15,6 @@ if TYPE_CHECKING:
 
     from clv_core.transactions import Transactions
 
-COLUMNS = (
-    "customer_id", "frequency", "recency", "T", "monetary_value", "first_day", "last_day", "first_value", "value_to_date",
-    "order_days",
-)  # fmt: skip
-
 SCHEMA = pa.schema(
     [
         ("customer_id", pa.string()),
@@ -42,9 +37,12 @@ def summarise(t: Transactions, as_of: date, *, since: date | None = None) -> pa.
     frequency x: purchase days after the first; recency t_x and T: weeks from the first to the last of them and to `as_of`;
     monetary_value: mean value of the repeat days, 0 without any. Days before `since` are left out as if they hadn't been.
     """
-    sql = summary_sql(t.relation, refunds=t.refunds, since=since is not None)
     values = {"as_of": as_of} if since is None else {"as_of": as_of, "since": since}
-    return t.connection.cursor().sql(sql, params=values).to_arrow_table().cast(SCHEMA)
+    if t.totals and since is None and as_of >= t.last_day:
+        sql = _SHOWN.format(found=f"SELECT * FROM {t.totals}")
+    else:
+        sql = summary_sql(t.relation, refunds=t.refunds, since=since is not None)
+    return t.connection.sql(sql, params=values).to_arrow_table().cast(SCHEMA)
 
 
 def summary_sql(relation: str, *, refunds: bool = True, since: bool = False) -> str:
@@ -54,13 +52,15 @@ def summary_sql(relation: str, *, refunds: bool = True, since: bool = False) -> 
     """
     seen = f"FROM {relation} WHERE day <= $as_of" + (" AND day >= $since" if since else "")
     found = _WITH_REFUNDS if refunds else _PLAIN
-    return f"""WITH found AS ({found.format(seen=seen)})
-SELECT customer_id, CAST(n - 1 AS DOUBLE) AS frequency, (last_day - first_day) / 7.0::DOUBLE AS recency,
-    ($as_of - first_day) / 7.0::DOUBLE AS T,
-    CASE WHEN n > 1 THEN CAST(total - first_value AS DOUBLE) / (n - 1) ELSE 0 END AS monetary_value,
-    first_day, last_day, CAST(first_value AS DOUBLE) AS first_value, CAST(total AS DOUBLE) AS value_to_date, CAST(n AS INTEGER) AS order_days
-FROM found"""
+    return _SHOWN.format(found=found.format(seen=seen))
 
+
+_SHOWN = """WITH found AS ({found})
+SELECT customer_id, CAST(n - 1 AS DOUBLE) AS frequency, (last_day - first_day) / 7.0::DOUBLE AS recency,
+    ($as_of - first_day) / 7.0::DOUBLE AS "T",
+    CASE WHEN n > 1 THEN CAST(total - first_value AS DOUBLE) / (n - 1) ELSE 0 END AS monetary_value, first_day, last_day,
+    CAST(first_value AS DOUBLE) AS first_value, CAST(total AS DOUBLE) AS value_to_date, CAST(n AS INTEGER) AS order_days
+FROM found"""
 
 _PLAIN = """SELECT customer_id, count(*) AS n, min(day) AS first_day, max(day) AS last_day, sum(exact_amount) AS total,
     arg_min(exact_amount, day) AS first_value {seen} GROUP BY customer_id"""

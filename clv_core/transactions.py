@@ -12,36 +12,27 @@ from __future__ import annotations
 
 import tempfile
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Literal
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 import duckdb
 
-from clv_core.findings import Finding, InputError, redacted
+from clv_core.findings import Finding, InputError
 from clv_core.order_currency import checked_code, settle_currency
 from clv_core.order_duplicates import settle_duplicates
-from clv_core.order_lines import DEMANDS, MONEY, Demand, day, instant, money, text
-from clv_core.order_source import OrderSource, open_source, unreadable
+from clv_core.order_lines import MONEY, OrderRules
+from clv_core.order_loading import LABELS, load_lines
+from clv_core.order_source import OrderSource, open_source
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from datetime import date
-    from pathlib import Path
 
     import pyarrow as pa
 
 __all__ = ["Finding", "InputError", "OrderRules", "Transactions", "check_orders"]
 
-SHOWN = 20  # bad rows listed one by one
-
-
-@dataclass(frozen=True, slots=True)
-class OrderRules:
-    """How orders are read: the wanted currency and its dated rates, the business's time zone, and what counts as value."""
-
-    currency: str | None = None
-    rates: pa.Table | None = None
-    timezone: str = "UTC"
-    value: Literal["revenue", "margin"] = "revenue"
+RELATION = "customer_days"
 
 
 @dataclass(frozen=True)
@@ -61,10 +52,15 @@ class Transactions:
     refunds: bool = True  # whether any day has refunds only
     spill: tempfile.TemporaryDirectory[str] | None = field(default=None, repr=False, compare=False)
 
+    @property
+    def totals(self) -> str:
+        """The table of totals per customer over all days, which spares a second pass; "" when there is none."""
+        return "customer_totals" if self.relation == RELATION and not self.refunds else ""
+
 
 def check_orders(
     source: Path | pa.Table | pa.RecordBatchReader,
-    rules: OrderRules = OrderRules(),
+    rules: OrderRules | None = None,
     *,
     columns: Mapping[str, str] | None = None,
     threads: int | None = None,
@@ -74,21 +70,34 @@ def check_orders(
     `columns` maps canonical names (customer_id, ordered_at, amount, ...) to the source's; common other names are recognised.
     Raises InputError for the first bad row or mistake (`problems` lists more). Larger than memory spills to a temporary folder.
     """
+    rules = rules or OrderRules()
     spill = tempfile.TemporaryDirectory(prefix="clv_orders_")
-    config: dict[str, str | bool | int | float | list[str]] = {"temp_directory": spill.name, "preserve_insertion_order": False}
+    connection = _connect(spill.name, threads)
+    _check_zone(connection, rules.timezone)
+    opened = open_source(connection, source, columns)
+    trim = isinstance(source, Path) and "read_parquet" not in opened.sql
+    while True:  # at most twice: blanks around typed ids are rare, and looking for them customer by customer is cheap
+        extras = load_lines(connection, opened, rules, trim=trim)
+        currency = checked_code(rules.currency) if rules.currency else ""
+        if "currency" in extras:
+            currency = settle_currency(connection, opened.file, currency or None, rules.rates)
+        findings = settle_duplicates(connection) if "order_id" in extras else []
+        findings += _gather_days(connection, extras)
+        customers, untidy, refunds = _gather_customers(connection, opened)
+        if trim or not untidy:
+            break
+        trim = True
+    [[first, last, orders]] = connection.execute("SELECT min(day), max(day), sum(orders) FROM order_days").fetchall()
+    return Transactions(connection, RELATION, currency, tuple(findings), first, last, customers, int(orders), refunds, spill)
+
+
+def _connect(folder: str, threads: int | None) -> duckdb.DuckDBPyConnection:
+    config: dict[str, str | bool | int | float | list[str]] = {"temp_directory": folder, "preserve_insertion_order": False}
     if threads is not None:
         config["threads"] = threads
     connection = duckdb.connect(":memory:", config=config)
     connection.execute("SET TimeZone = 'UTC'")
-    _check_zone(connection, rules.timezone)
-    opened = open_source(connection, source, columns)
-    demands, extras = _load(connection, opened, rules)
-    _refuse_bad(connection, opened, rules, demands)
-    currency = checked_code(rules.currency) if rules.currency else ""
-    if "currency" in extras:
-        currency = settle_currency(connection, opened.file, currency or None, rules.rates)
-    findings = settle_duplicates(connection) if "order_id" in extras else []
-    return _gathered(connection, opened, extras, findings, currency, spill)
+    return connection
 
 
 def _check_zone(connection: duckdb.DuckDBPyConnection, timezone: str) -> None:
@@ -98,133 +107,42 @@ def _check_zone(connection: duckdb.DuckDBPyConnection, timezone: str) -> None:
         raise InputError(f"unknown time zone {timezone!r}", remedy="use a name such as Europe/Berlin or UTC") from None
 
 
-def _load(connection: duckdb.DuckDBPyConnection, source: OrderSource, rules: OrderRules) -> tuple[list[Demand], set[str]]:
-    """What each column must hold, and which optional columns `order_lines` has got."""
-    value, demand = _value(source, rules)
-    demands = [DEMANDS["customer_id"], DEMANDS["day"], DEMANDS["amount"]]
-    at = instant(source, rules.timezone)
-    amount = money(source, "amount")
-    parts = [
-        f"{text(source, 'customer_id')} AS customer_id",
-        f"{day(at)} AS day",
-        f"{value} AS value",
-        f"{amount} >= 0 AS bought",
-    ]
-    extras: set[str] = {name for name in ("order_id", "product_category", "channel") if name in source.columns}
-    if demand is not None:
-        demands.append(demand)
-    if "currency" in source.columns and _any(connection, source, "currency"):
-        code = f"upper(trim(CAST({source.raw('currency')} AS VARCHAR)))"
-        parts.append(f"CASE WHEN regexp_full_match({code}, '[A-Z]{{3}}') THEN {code} END AS currency")
-        demands.append(DEMANDS["currency"])
-        extras.add("currency")
-    parts += [f"{text(source, name)} AS {name}" for name in sorted(extras - {"currency"})]
-    if extras & {"product_category", "channel"}:
-        parts.append(f"{at} AS at")
-    if "order_id" in extras:
-        every = ", ".join('"' + name.replace('"', '""') + '"' for name in source.names)
-        parts.append(f"hash({every}) AS row_hash")
-    try:
-        connection.execute(f"CREATE TABLE order_lines AS SELECT {', '.join(parts)} FROM ({source.sql})")
-    except duckdb.Error as error:
-        raise unreadable(source.file, error) from None
-    return demands, extras
-
-
-def _value(source: OrderSource, rules: OrderRules) -> tuple[str, Demand | None]:
-    """SQL of the value, and what it demands beyond the amount."""
-    if rules.value == "revenue":
-        return money(source, "amount"), None
-    if "margin" in source.columns:
-        return money(source, "margin"), DEMANDS["margin"]
-    if "cost" in source.columns:
-        return f"{money(source, 'amount')} - {money(source, 'cost')}", DEMANDS["cost"]
-    raise source.error("value by margin needs a column margin or cost", column="margin", remedy="add one, or score by revenue")
-
-
-def _any(connection: duckdb.DuckDBPyConnection, source: OrderSource, canonical: str) -> bool:
-    """Whether the column has any value."""
-    try:
-        sql = f"SELECT 1 FROM ({source.sql}) WHERE {text(source, canonical)} IS NOT NULL LIMIT 1"
-        return bool(connection.execute(sql).fetchall())
-    except duckdb.Error as error:
-        raise unreadable(source.file, error) from None
-
-
-def _refuse_bad(connection: duckdb.DuckDBPyConnection, source: OrderSource, rules: OrderRules, demands: list[Demand]) -> None:
-    """Nothing, or InputError when there are no rows or a row doesn't hold what it must."""
-    checks = {"customer_id": "customer_id", "ordered_at": "day", "amount": "bought", "currency": "currency"}
-    columns = [checks.get(one.source, one.column) for one in demands]
-    holes = ", ".join(f"count(*) - count({name})" for name in columns)
-    missing = " OR ".join(f"{name} IS NULL" for name in columns)
-    [[rows, bad, *counts]] = connection.execute(
-        f"SELECT count(*), count(*) FILTER ({missing}), {holes} FROM order_lines"
-    ).fetchall()
-    if rows == 0:
-        raise source.error("there are no orders in it", remedy="export at least one order below the header")
-    if bad:
-        raise _bad_rows(connection, source, rules, [one for one, n in zip(demands, counts, strict=True) if n], int(bad))
-
-
-def _bad_rows(
-    connection: duckdb.DuckDBPyConnection, source: OrderSource, rules: OrderRules, demands: list[Demand], bad: int
-) -> InputError:
-    """The error for the first bad row; its `problems` are the errors of the first rows, `others` how many there are besides."""
-    typed = {
-        "customer_id": text(source, "customer_id"),
-        "ordered_at": day(instant(source, rules.timezone)),
-        **{name: money(source, name) for name in ("amount", "margin", "cost") if name in source.columns},
-    }
-    if "currency" in source.columns:
-        typed["currency"] = f"regexp_extract(upper(trim(CAST({source.raw('currency')} AS VARCHAR))), '^[A-Z]{{3}}$')"
-    connection.execute("SET preserve_insertion_order = true")
-    problems: list[tuple[int, InputError]] = []
-    for one in demands:
-        found = connection.execute(f"""SELECT row, raw FROM (SELECT row_number() OVER () AS row, {source.raw(one.source)} AS raw,
-            {typed[one.source]} AS good FROM ({source.sql})) WHERE good IS NULL OR CAST(good AS VARCHAR) = ''
-            ORDER BY row LIMIT {SHOWN}""").fetchall()
-        for row, raw in found:
-            blank = raw is None or not str(raw).strip()
-            message = "is empty" if blank and one.source != "customer_id" else one.message
-            shown = None if blank else redacted(raw)
-            name = source.raw(one.source).strip('"')
-            problems.append((row, source.error(message, row=row, column=name, value=shown, remedy=one.remedy)))
-    problems.sort(key=lambda pair: pair[0])
-    first = problems[0][1]
-    first.others, first.problems = bad - 1, tuple(error for _, error in problems[:SHOWN])
-    return first
-
-
-def _gathered(
-    connection: duckdb.DuckDBPyConnection,
-    source: OrderSource,
-    extras: set[str],
-    findings: list[Finding],
-    currency: str,
-    spill: tempfile.TemporaryDirectory[str],
-) -> Transactions:
-    """The purchase days, made from `order_lines`."""
-    [[first, last, refunds, free, wide]] = connection.execute("""SELECT min(day), max(day), count(*) FILTER (NOT bought),
+def _gather_days(connection: duckdb.DuckDBPyConnection, extras: set[str]) -> list[Finding]:
+    """What was found; makes `order_days` and the view `customer_days` of `order_lines`, which it drops."""
+    [[refunds, free, wide]] = connection.execute("""SELECT count(*) FILTER (NOT bought),
         count(*) FILTER (bought AND value = 0), sum(abs(value)) >= 9e11 FROM order_lines""").fetchall()
     exact = "DECIMAL(38,6)" if wide else MONEY  # the narrow one is faster and holds any sum of these values
     orders = "count(*) FILTER (bought)" if refunds else "count(*)"
-    labels = [name for name in ("product_category", "channel") if name in extras]
+    labels = [name for name in LABELS if name in extras]
     firsts = "".join(f", arg_min({one}, {{'at': at, 'label': {one}}}) FILTER (bought) AS {one}" for one in labels)
-    connection.execute(f"""CREATE TABLE order_days AS SELECT customer_id, day, CAST(sum(value) AS {exact}) AS exact_amount,
-        CAST({orders} AS INTEGER) AS orders{firsts} FROM order_lines GROUP BY customer_id, day""")
+    connection.execute(f"""CREATE OR REPLACE TABLE order_days AS SELECT customer_id, day,
+        CAST(sum(value) AS {exact}) AS exact_amount, CAST({orders} AS INTEGER) AS orders{firsts}
+        FROM order_lines GROUP BY customer_id, day""")
     connection.execute("DROP TABLE order_lines")
-    absent = "".join(f", CAST(NULL AS VARCHAR) AS {one}" for one in ("product_category", "channel") if one not in labels)
-    connection.execute(f"""CREATE VIEW customer_days AS SELECT customer_id, day, CAST(exact_amount AS DOUBLE) AS amount, orders,
-        exact_amount{"".join(", " + one for one in labels)}{absent} FROM order_days""")
-    [[customers, count]] = connection.execute(
-        "SELECT count(DISTINCT customer_id) FILTER (orders > 0), coalesce(sum(orders), 0) FROM order_days"
-    ).fetchall()
-    if not customers:
-        raise source.error("there are refunds but no purchases in it", remedy="export the orders that were refunded too")
+    shown = ", ".join(one if one in labels else f"CAST(NULL AS VARCHAR) AS {one}" for one in LABELS)
+    connection.execute(f"""CREATE OR REPLACE VIEW {RELATION} AS SELECT customer_id, day,
+        CAST(exact_amount AS DOUBLE) AS amount, orders, exact_amount, {shown} FROM order_days""")
+    findings = []
     if refunds:
         findings.append(Finding("refunds", int(refunds), "refunds lower their customer's value and make no purchase day"))
     if free:
         findings.append(Finding("free_orders", int(free), "orders with an amount of 0 count as purchases"))
-    return Transactions(
-        connection, "customer_days", currency, tuple(findings), first, last, int(customers), int(count), bool(refunds), spill
-    )
+    return findings
+
+
+def _gather_customers(connection: duckdb.DuckDBPyConnection, source: OrderSource) -> tuple[int, bool, bool]:
+    """How many customers have bought, whether an id has blanks around it, and whether a day has refunds only.
+
+    Makes `customer_totals`; with such days it holds ids only, since what a refund belongs to depends on the day asked for.
+    """
+    totals = """, count(*) AS n, min(day) AS first_day, max(day) AS last_day, sum(exact_amount) AS total,
+        arg_min(exact_amount, day) AS first_value"""
+    [[refunds]] = connection.execute("SELECT count(*) FROM order_days WHERE orders = 0").fetchall()
+    connection.execute(f"""CREATE OR REPLACE TABLE customer_totals AS SELECT customer_id{"" if refunds else totals}
+        FROM order_days WHERE orders > 0 GROUP BY customer_id""")
+    [[customers, untidy]] = connection.execute(
+        "SELECT count(*), coalesce(bool_or(customer_id <> trim(customer_id, ' \t\r\n')), false) FROM customer_totals"
+    ).fetchall()
+    if not customers:
+        raise source.error("there are refunds but no purchases in it", remedy="export the orders that were refunded too")
+    return int(customers), bool(untidy), bool(refunds)

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 Surface = Callable[[Floats], tuple[float, Floats, Floats]]  # log-parameters -> value, gradient, Hessian
 
 ENOUGH = 1e-8  # a step that promises less log-likelihood than this ends the climb
+ROUGHLY = 1e-3  # the same on a stand-in
 STEPS = 200
 
 
@@ -50,7 +51,7 @@ def maximise(surface: Surface, starts: Sequence[Floats], lower: Floats, upper: F
 
     `rough` is a cheap stand-in of the surface: the starts climb it first and only the best goes on to the real one.
     """
-    climbs = [climb(rough or surface, start, lower, upper) for start in starts]
+    climbs = [climb(rough or surface, start, lower, upper, ROUGHLY if rough else ENOUGH) for start in starts]
     best = max(climbs, key=lambda one: one.value)
     if rough is not None:
         best = climb(surface, best.theta, lower, upper)
@@ -59,15 +60,15 @@ def maximise(surface: Surface, starts: Sequence[Floats], lower: Floats, upper: F
     return best
 
 
-def climb(surface: Surface, start: Floats, lower: Floats, upper: Floats) -> Optimum:
-    """The optimum uphill of `start`: Newton steps on |curvature|, within a trust radius and the bounds."""
+def climb(surface: Surface, start: Floats, lower: Floats, upper: Floats, enough: float = ENOUGH) -> Optimum:
+    """The optimum uphill of `start`, to `enough` log-likelihood: Newton on |curvature|, in a trust radius and the bounds."""
     theta = np.clip(start, lower, upper)
     value, gradient, hessian = surface(theta)
     radius, converged = 2.0, False
     for _ in range(STEPS):
         held = ((theta <= lower) & (gradient <= 0)) | ((theta >= upper) & (gradient >= 0))
         step, promise = _step(gradient, hessian, ~held)
-        if promise < ENOUGH:
+        if promise < enough:
             converged = True
             break
         length = float(np.linalg.norm(step))
@@ -86,7 +87,7 @@ def climb(surface: Surface, start: Floats, lower: Floats, upper: Floats) -> Opti
             radius = max(radius, 2.0 * min(length, radius))
         elif gain < 0.1 * expected:
             radius *= 0.5
-        flat = abs(gain) < ENOUGH and float(np.abs(moved).max()) < 1e-3
+        flat = abs(gain) < enough and float(np.abs(moved).max()) < 1e-3
         theta, value, gradient, hessian = trial, reached, new_gradient, new_hessian
         if flat:
             converged = True

@@ -22,7 +22,7 @@ from clv_core.models.pareto_likelihood import ParetoLikelihood
 from clv_core.models.pareto_tail import Places, tail
 
 ROUGH = 1500
-SHAPES = ((0.5, 0.5, 1.0), (1.0, 1.0, 4.0), (0.3, 3.0, 10.0))  # starts: r, s, and beta in mean ages
+SHAPES = ((0.5, 0.5, 1.0), (1.0, 1.0, 3.0), (0.3, 2.0, 4.0))  # starts: r, s, and beta in alphas
 NODES = 64
 NEGLIGIBLE = 45.0  # a discount of exp(-45) ends an endless horizon
 
@@ -42,7 +42,7 @@ class ParetoNbd(Fitted):
         week, rate = float(rows.weight @ rows.T) / rows.customers, purchase_rate(rows)
         lower = np.log([1e-4, 1e-5 * week, 1e-6, 1e-5 * week])
         upper = np.log([1e5, 1e7 * week, 1e4, 1e6 * week])
-        starts = [np.log([r, r / rate, s, b * week]) for r, s, b in SHAPES]
+        starts = [np.log([r, r / rate, s, b * r / rate]) for r, s, b in SHAPES]
         thin = rows.thin(ROUGH)
         rough = ParetoLikelihood(thin) if thin is not rows and thin.repeaters else None
         surface = ParetoLikelihood(rows)
@@ -103,13 +103,14 @@ class ParetoNbd(Fitted):
         if np.any(horizons < 0) or not np.all(np.isfinite(horizons)):
             raise ValueError("the horizon must be finite and not negative")
         shape = np.broadcast_shapes(x.shape, horizons.shape)
-        T = np.broadcast_to(T, shape).ravel()
-        columns = (T,) if horizons.ndim == 0 else (T, np.broadcast_to(horizons, shape).ravel())
-        first, place = distinct(*columns)
-        t = horizons if horizons.ndim == 0 else columns[1][first]
-        weeks = self._weeks_alive(np.broadcast_to(t, first.shape), decay, T[first])
-        rate = (self.values[0] + np.broadcast_to(x, shape)) / (self.values[1] + T.reshape(shape))
-        return np.asarray(rate * weeks[place].reshape(shape) * self.p_alive(x, t_x, np.broadcast_to(T.reshape(shape), shape)))
+        x, t_x, T, each = (np.broadcast_to(one, shape) for one in (x, t_x, T, horizons))
+        if horizons.ndim == 0:
+            first, place = distinct(T.ravel())
+        else:
+            first, place = distinct(T.ravel(), each.ravel())
+        weeks = self._weeks_alive(each.ravel()[first], decay, T.ravel()[first])
+        rate = (self.values[0] + x) / (self.values[1] + T)
+        return np.asarray(rate * weeks[place].reshape(shape) * self.p_alive(x, t_x, T))
 
     def _weeks_alive(self, t: Floats, decay: float, T: Floats) -> Floats:
         """Expected (discounted) weeks among the next t that a customer alive at T stays one.

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from clv_core.models.chunks import each_chunk
 from clv_core.models.histories import distinct
 
 if TYPE_CHECKING:
@@ -26,11 +27,12 @@ MOST_LEVELS = 3000
 
 @dataclass(frozen=True, slots=True)
 class Places:
-    """The distinct (x, t) at which G is wanted, by ascending x: `counts[of_count]` is x, `t` the time."""
+    """The distinct (x, t) at which G is wanted, by ascending x: x is `counts[of_count]`, t is `times[of_time]`."""
 
     counts: Floats
     of_count: Indices
-    t: Floats
+    times: Floats
+    of_time: Indices
 
     @classmethod
     def of(cls, x: Floats, *times: Floats) -> tuple[Places, list[Indices]]:
@@ -38,35 +40,42 @@ class Places:
         every_x, every_t = np.tile(x, len(times)), np.concatenate(times)
         first, place = distinct(every_x, every_t)
         counts, of_count = np.unique(every_x[first], return_inverse=True)
-        return cls(counts, of_count, every_t[first]), np.split(place, len(times))
+        moments, of_time = np.unique(every_t[first], return_inverse=True)
+        return cls(counts, of_count, moments, of_time), np.split(place, len(times))
 
 
 def tail(theta: Floats, places: Places, *, slopes: bool) -> Floats:
     """G at the places, shape (1, n), or with `slopes` G and its slopes along r, alpha, s and beta, shape (5, n).
 
-    `theta` holds r, alpha, s, beta. Many places are interpolated in log(min(alpha, beta) + t), where G is analytic in a strip
-    of half-width pi, at Chebyshev points, as many as full precision asks for.
+    `theta` holds r, alpha, s, beta. A grid of days is interpolated in log(min(alpha, beta) + t), where G is analytic in a strip
+    of half-width pi, from Chebyshev points, as many as full precision asks for.
     """
-    _, alpha, _, beta = theta
-    nearest = min(alpha, beta)
-    low, high = np.log(nearest + places.t.min()), np.log(nearest + places.t.max())
+    nearest = min(theta[1], theta[3])
+    low, high = np.log(nearest + places.times[[0, -1]])
     half = 0.5 * (high - low)
-    ratio = np.pi / max(half, 1e-9)
-    points = int(np.ceil(36.0 / np.arcsinh(ratio))) + 4
-    if places.counts.size * points * 2 > places.t.size:
-        return _fraction(theta, places.counts[places.of_count], places.t, slopes=slopes)
+    points = int(np.ceil(36.0 / np.arcsinh(np.pi / max(half, 1e-9)))) + 4
+    grid = places.counts.size * places.times.size
+    if grid > max(1 << 16, 4 * places.of_time.size) or places.counts.size * points > places.of_time.size:
+        return _each(theta, places, slopes=slopes)
     angles = np.pi * (np.arange(points) + 0.5) / points
     nodes = np.exp(low + half * (1.0 + np.cos(angles))) - nearest
     known = _fraction(theta, places.counts[:, None], nodes[None, :], slopes=slopes)  # (k, counts, points)
     to_series = 2.0 / points * np.cos(np.outer(angles, np.arange(points)))
     to_series[:, 0] *= 0.5
-    series = known @ to_series
-    result = np.empty((series.shape[0], places.t.size))
-    for start in range(0, places.t.size, 8192):
-        piece = slice(start, start + 8192)
-        at = np.arccos(np.clip((np.log(nearest + places.t[piece]) - low) / half - 1.0, -1.0, 1.0))
-        basis = np.cos(np.outer(at, np.arange(points)))
-        result[:, piece] = np.einsum("pj,kpj->kp", basis, series[:, places.of_count[piece]], optimize=False)
+    at = np.arccos(np.clip((np.log(nearest + places.times) - low) / half - 1.0, -1.0, 1.0))
+    known = known @ (to_series @ np.cos(np.outer(np.arange(points), at)))
+    return np.asarray(known.reshape(known.shape[0], -1)[:, places.of_count * places.times.size + places.of_time])
+
+
+def _each(theta: Floats, places: Places, *, slopes: bool) -> Floats:
+    """The same without interpolation."""
+    result = np.empty((5 if slopes else 1, places.of_time.size))
+
+    def work(piece: slice) -> None:
+        x, t = places.counts[places.of_count[piece]], places.times[places.of_time[piece]]
+        result[:, piece] = _fraction(theta, x, t, slopes=slopes)
+
+    each_chunk(places.of_time.size, work)
     return result
 
 
