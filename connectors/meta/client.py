@@ -125,14 +125,14 @@ class GraphClient:
         self._created.pop(path[0], None)
         return answer
 
-    def pages(self, *path: str, limit: int, **params: Any) -> Iterator[dict[str, Any]]:
-        """The objects of an edge, page by page; a smaller page is asked for when Meta calls the answer too large."""
+    def pages(self, *path: str, limit: int, smallest: int = 10, **params: Any) -> Iterator[dict[str, Any]]:
+        """The objects of an edge, page by page; down to `smallest` a page is halved when Meta calls the answer too large."""
         after: dict[str, str] = {}
         while True:
             try:
                 page = self._call("GET", path, {**params, **after, "limit": limit}, "data", resend=True)
             except FatalError as error:
-                if limit <= 10 or tag_of(error) != "split":
+                if limit <= smallest or tag_of(error) != "split":
                     raise
                 limit //= 2
                 continue

@@ -73,7 +73,7 @@ class Insights:
         yield from self._span(middle + timedelta(days=1), until, by_run=by_run)
 
     def _rows(self, path: tuple[str, ...], since: date, until: date) -> Iterator[dict[str, Any]]:
-        return self._client.pages(*path, limit=PAGE, **self._query(since, until))
+        return self._client.pages(*path, limit=PAGE, smallest=PAGE, **self._query(since, until))
 
     def _query(self, since: date, until: date) -> dict[str, Any]:
         level = self._settings.report_level
