@@ -60,13 +60,14 @@ class TikTokConnector:
         *,
         now: Callable[[], datetime] = utc_now,
         sleep: Callable[[float], None] = time.sleep,
+        clock: Callable[[], float] = time.monotonic,
         pacer: Pacer | None = None,
     ) -> None:
         self.capabilities, self.account_id, self._account, self._now = capabilities, account.account_id, account, now
         secret = settings.credentials
         token = secret if isinstance(secret, str) else reveal(secret.access_token, field="tiktok.credentials.access_token")
         pace = pacer or shared_pacer(settings, token, sleep)
-        self._client = Client(settings.api_base, token, pace, timeout=settings.timeout_seconds, sleep=sleep)
+        self._client = Client(settings.api_base, token, pace, timeout=settings.timeout_seconds, sleep=sleep, clock=clock)
         columns = capabilities.recipe.columns()
         self._directory = Directory(self._client, self.account_id, now)
         self._deliveries = Deliveries(self._directory, columns, settings.file_type)

@@ -27,7 +27,7 @@ class Tasks:
 
     def __init__(self, client: Client, advertiser_id: str) -> None:
         self.client, self.advertiser_id = client, advertiser_id
-        self._pacer = Pacer(CREATIONS_PER_SECOND, 1, sleep=client.sleep)
+        self._pacer = Pacer(CREATIONS_PER_SECOND, 1, sleep=client.sleep, clock=client.clock)
 
     def rows(self, selection: Mapping[str, Any]) -> Iterator[dict[str, str]]:
         """The report's rows by column name; NotReadyError when TikTok needs more than ten minutes."""
