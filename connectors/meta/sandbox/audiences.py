@@ -64,9 +64,10 @@ def create(box: MetaSandbox, account: Account, call: Call) -> Audience:
         raise GraphError(200, "Accept the terms for value-based audiences of this ad account", 1870090, status=403)
     if sum(one.account == account.id and one.subtype == "CUSTOM" for one in box.audiences.values()) >= MAXIMUM:
         raise GraphError(2654, f"Failed to create custom audience: {MAXIMUM} customer lists exist")
+    extra = {"customer_file_source": params["customer_file_source"], **_limits(params)}
     audience = box.new_audience(account.id, str(params["name"]), "CUSTOM")
     audience.description, audience.value_based = str(params.get("description") or ""), value_based
-    audience.extra = {"customer_file_source": params["customer_file_source"], **_limits(params)}
+    audience.extra = extra
     screen(audience)
     return audience
 
