@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from connectors.errors import FatalError
-from connectors.google.client import pages
+from connectors.google.client import answered, pages
 from connectors.google.faults import ExistsError, GoneError
 from connectors.protocol import AudienceHandle, AudienceState, AudienceStatus
 
@@ -60,19 +60,22 @@ class Audiences:
         return [("login-account", f"accountTypes/GOOGLE_ADS/accounts/{login}")] if login else []
 
     def _call(self, method: str, request: dict[str, Any], *, write: bool = False) -> Any:
+        """The list that a call answers with (raw protobuf), or None for a deletion."""
         client = self._client
-        return client.call(
-            "management write" if write else "management read",
-            lambda: getattr(client.user_lists, method)(
-                request=request, retry=None, timeout=client.settings.timeout_seconds, metadata=self._metadata()
-            ),
-            write=write,
-        )
+
+        def invoke() -> Any:
+            timeout = client.settings.timeout_seconds
+            act = getattr(client.user_lists, method)
+            answer = act(request=request, retry=None, timeout=timeout, metadata=self._metadata())
+            if answer is not None:
+                answered(answer.name, client.settings.data_manager_endpoint)
+            return None if answer is None else type(answer).pb(answer)
+
+        return client.call("management write" if write else "management read", invoke, write=write)
 
     def get(self, list_id: str) -> Any:
         """The list as Google has it; raises GoneError."""
-        found = self._call("get_user_list", {"name": self.name_of(list_id)})
-        return type(found).pb(found)
+        return self._call("get_user_list", {"name": self.name_of(list_id)})
 
     def _by_id(self, list_id: str) -> Any:
         try:
@@ -115,8 +118,7 @@ class Audiences:
                 "contact_id_info": {"data_source_type": FIRST_PARTY},
             },
         }
-        made = self._call("create_user_list", {"parent": self.parent, "user_list": body}, write=True)
-        return type(made).pb(made)
+        return self._call("create_user_list", {"parent": self.parent, "user_list": body}, write=True)
 
     def status(self, handle: AudienceHandle) -> AudienceStatus:
         """Sizes per network as bounds, and Google's match rate."""

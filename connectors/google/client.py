@@ -246,7 +246,7 @@ class GoogleClient:
 
         def invoke() -> list[str]:
             answer = getattr(self.ads(service), method)(request=request, timeout=self.settings.timeout_seconds)
-            return [str(result.resource_name) for result in answer.results]
+            return [answered(str(result.resource_name), self.ads_address) for result in answer.results]
 
         return self.call("", invoke, write=True, address=self.ads_address)
 
@@ -302,6 +302,13 @@ def pages(answer: Any) -> Iterator[Any]:
     """The raw protobuf items of an SDK pager."""
     for item in answer:
         yield item._pb
+
+
+def answered(value: Result, address: str) -> Result:
+    """The value, which an answer must hold: a proxy's JSON is read as an empty message, and that is no success."""
+    if not value:
+        raise faults.LostReplyError(f"{address} gave an empty answer", platform="google", code="EMPTY_ANSWER")
+    return value
 
 
 def processing_reason(number: int) -> str:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from connectors.errors import ConfigurationError, FatalError, OutcomeUnknownError
 from connectors.google import bodies
-from connectors.google.client import member_request, wrap
+from connectors.google.client import answered, member_request, wrap
 from connectors.google.faults import RefusedMembersError
 from connectors.protocol import Operation, Receipt
 
@@ -120,13 +120,12 @@ class Members:
         bodies.fill(request.audience_members, columns, rows)
         method = "ingest_audience_members" if kind == "ingest" else "remove_audience_members"
         timeout = client.settings.timeout_seconds
-        answer = client.call(
-            "ingestion write",
-            lambda: getattr(client.ingestion, method)(request=wrap(request), retry=None, timeout=timeout),
-            write=True,
-            members=True,
-        )
-        return str(answer.request_id)
+
+        def invoke() -> str:
+            answer = getattr(client.ingestion, method)(request=wrap(request), retry=None, timeout=timeout)
+            return answered(str(answer.request_id), client.settings.data_manager_endpoint)
+
+        return client.call("ingestion write", invoke, write=True, members=True)
 
     def remove_all(self, handle: AudienceHandle, before: datetime) -> str:
         """The request's id: members last added before this time leave the list."""
@@ -135,24 +134,26 @@ class Members:
         bodies.address_to(request, client.account.account_id, client.login_account, handle.remote_id)
         request.remove_as_of_time.FromDatetime(before)
         timeout = client.settings.timeout_seconds
-        answer = client.call(
-            "ingestion write",
-            lambda: client.ingestion.remove_all_audience_members(request=wrap(request), retry=None, timeout=timeout),
-            write=True,
-        )
-        return str(answer.request_id)
+
+        def invoke() -> str:
+            answer = client.ingestion.remove_all_audience_members(request=wrap(request), retry=None, timeout=timeout)
+            return answered(str(answer.request_id), client.settings.data_manager_endpoint)
+
+        return client.call("ingestion write", invoke, write=True)
 
     # outcomes
 
     def _status(self, request_id: str) -> list[Any]:
         client = self._client
-        answer = client.call(
-            "ingestion read",
-            lambda: client.ingestion.retrieve_request_status(
+
+        def invoke() -> list[Any]:
+            answer = client.ingestion.retrieve_request_status(
                 request={"request_id": request_id}, retry=None, timeout=client.settings.timeout_seconds
-            ),
-        )
-        return list(type(answer).pb(answer).request_status_per_destination)
+            )
+            found = list(type(answer).pb(answer).request_status_per_destination)
+            return answered(found, client.settings.data_manager_endpoint)
+
+        return client.call("ingestion read", invoke)
 
     def settle(self, handle: AudienceHandle, reference: str, rows: int) -> Receipt:
         """What became of pending rows; a replacement's old members go once its new ones are in."""

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+WINDOW = 60.5  # seconds: a minute, and a little for the way there
 PER_MINUTE = 300  # Data Manager: ingestion and management, reads and writes, counted apart
 
 
@@ -32,9 +33,9 @@ class Pace:
         with self._lock:
             calls = self._calls.setdefault(name, deque())
             now = self._clock()
-            while calls and now - calls[0] >= 60:
+            while calls and now - calls[0] >= WINDOW:
                 calls.popleft()
-            pause = 60 - (now - calls[0]) if len(calls) >= self._limit else 0.0
+            pause = WINDOW - (now - calls[0]) if len(calls) >= self._limit else 0.0
             if pause:
                 calls.popleft()
             calls.append(now + pause)

@@ -37,9 +37,7 @@ def people(numbers: Sequence[int], **columns: dict[int, Any]) -> pa.RecordBatch:
     given.update({name.replace("_2", "#2"): values for name, values in columns.items()})
     return pa.record_batch(
         {
-            name: pa.array(
-                [given.get(name, {}).get(one) for one in numbers], pa.binary(32) if name in hashed else pa.string()
-            )
+            name: pa.array([given.get(name, {}).get(one) for one in numbers], pa.binary(32) if name in hashed else pa.string())
             for name in RECIPE.columns()
         }
     )
@@ -113,6 +111,18 @@ def world() -> Iterator[World]:
     yield made
     for one in made.made:
         one.close()
+    sandbox.stop()
+
+
+@pytest.fixture(scope="module")
+def shared() -> Iterator[World]:
+    """One sandbox and connector for tables of many small cases."""
+    sandbox = platform.sandbox()
+    made = World(sandbox, sandbox.start())
+    made.connect()
+    sandbox.store.per_minute = 1_000_000
+    yield made
+    made.made[0].close()
     sandbox.stop()
 
 

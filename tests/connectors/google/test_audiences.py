@@ -92,9 +92,7 @@ def test_only_the_top_tier_is_marked_as_high_value(world: World) -> None:
     assert len(world.calls("MutateUserListCustomerTypes")) == 1
 
 
-def test_an_account_that_allows_no_customer_type_still_gets_its_list(
-    world: World, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_an_account_that_allows_no_customer_type_still_gets_its_list(world: World, caplog: pytest.LogCaptureFixture) -> None:
     world.sandbox.accounts[ACCOUNT] = {"conversion_tracking": False}
     with caplog.at_level(logging.WARNING):
         assert world.connect().find_or_create(TOP).remote_id

@@ -1,0 +1,340 @@
+"""The clients: addresses, TLS, credentials as people have them, silence in the logs, no network before it is needed."""
+
+from __future__ import annotations
+
+import json
+import logging
+import socket
+import subprocess
+import sys
+from typing import TYPE_CHECKING, Any
+
+import pytest
+import requests
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import rsa
+from google.ads.datamanager_v1 import types as dm
+
+from connectors.errors import ConfigurationError, OutcomeUnknownError, RetriableError
+from connectors.google import platform
+from connectors.google.client import hold_loggers, member_request, wrap
+from connectors.google.pace import Pace
+from connectors.protocol import AudienceSpec, Operation
+from connectors.sandbox import HttpServer, Response
+from tests.connectors.google.conftest import ACCOUNT, TOP, batch, digest, people
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from connectors.sandbox import Request
+    from tests.connectors.google.conftest import World
+
+SECRET = "1//refresh-token-SECRET"
+
+
+@pytest.fixture(autouse=True)
+def bare(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """No credentials of this machine."""
+    for name in ("GOOGLE_APPLICATION_CREDENTIALS", "GOOGLE_ADS_CONFIGURATION_FILE_PATH"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("HOME", str(tmp_path))
+
+
+def connect(**given: Any) -> Any:
+    settings = platform.settings.model_validate({"accounts": [{"account_id": ACCOUNT}], **given})
+    return platform.connect(settings, settings.accounts[0], sleep=lambda _: None)
+
+
+def test_connecting_opens_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Neither a socket nor a file of credentials: both may be missing until a call needs them."""
+
+    def refuse(*_: Any, **__: Any) -> None:
+        raise AssertionError("a socket was opened")
+
+    monkeypatch.setattr(socket.socket, "connect", refuse)
+    monkeypatch.setattr(socket, "getaddrinfo", refuse)
+    connector = connect(credentials={"json_key_file": "env:NOT_SET"})
+    connector.close()
+    with pytest.raises(ConfigurationError, match="NOT_SET"):
+        connector.find_or_create(TOP)
+
+
+def test_over_tls_with_the_sdks_own_roots_variable(tmp_path: Path) -> None:
+    """No patching: `host:port`, a certificate, GRPC_DEFAULT_SSL_ROOTS_FILE_PATH."""
+    certificate = tmp_path / "roots.pem"
+    sandbox = platform.sandbox(certificate=certificate)
+    address = sandbox.start()["tls"]
+    script = f"""
+from connectors.google import platform
+from connectors.protocol import AudienceSpec
+given = {{"accounts": [{{"account_id": "{ACCOUNT}"}}], "data_manager_endpoint": "{address}", "ads_endpoint": "{address}",
+         "credentials": "anonymous"}}
+settings = platform.settings.model_validate(given)
+connector = platform.connect(settings, settings.accounts[0])
+print([one.ok for one in connector.check()], connector.find_or_create(AudienceSpec("a", "A", tier="high")).remote_id)
+connector.close()
+"""
+    try:
+        environment = {"GRPC_DEFAULT_SSL_ROOTS_FILE_PATH": str(certificate), "PATH": "/usr/bin:/bin"}
+        found = subprocess.run([sys.executable, "-c", script], env=environment, capture_output=True, text=True, timeout=60)
+        assert found.stdout.split() == ["[True,", "True,", "True]", "8000000001"], found.stderr
+        untrusted = connect(data_manager_endpoint=address, ads_endpoint=address, credentials="anonymous")
+        with pytest.raises(RetriableError, match="certificate"):
+            untrusted.find_or_create(TOP)
+        untrusted.close()
+    finally:
+        sandbox.stop()
+
+
+@pytest.mark.parametrize("address", ["http://127.0.0.1:9", "insecure:127.0.0.1:9"])
+def test_a_server_that_is_not_there_is_named(address: str) -> None:
+    connector = connect(data_manager_endpoint=address, ads_endpoint="insecure:127.0.0.1:9", credentials="anonymous")
+    with pytest.raises(RetriableError, match=address.replace(".", r"\.") + " can't be reached"):
+        connector.find_or_create(AudienceSpec("a", "A"))
+    assert [one.ok for one in connector.check()] == [True, False, False]
+    connector.close()
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        Response(200, b"<html>proxy</html>"),
+        Response(502, b"<html>bad gateway</html>"),
+        Response(200, b'["a list"]'),
+        Response(500, b'["a list"]'),
+        Response(503),
+        Response(drop=True),
+    ],
+    ids=["html-200", "html-502", "list-200", "list-500", "empty-503", "dropped"],
+)
+def test_an_answer_that_is_none_is_never_success(answer: Response) -> None:
+    server = HttpServer(lambda _: answer)
+    connector = connect(data_manager_endpoint=server.address, ads_endpoint="insecure:127.0.0.1:9", credentials="anonymous")
+    try:
+        with pytest.raises((RetriableError, OutcomeUnknownError)) as caught:
+            connector.find_or_create(TOP, "77")
+        assert caught.value.exit_code == 4
+    finally:
+        connector.close()
+        server.stop()
+
+
+@pytest.mark.parametrize(
+    ("status", "code", "error"),
+    [
+        (401, "UNAUTHENTICATED", ConfigurationError),
+        (403, "PERMISSION_DENIED", ConfigurationError),
+        (409, "ABORTED", RetriableError),
+    ],
+)
+def test_a_bare_status_without_details_is_read(status: int, code: str, error: type[Exception]) -> None:
+    """Other gateways in front of Google answer with `error.status` alone (as recorded from real traffic)."""
+    document = {"error": {"code": status, "message": "No.", "status": code, "details": []}}
+    server = HttpServer(lambda _: Response.of_json(document, status))
+    connector = connect(data_manager_endpoint=server.address, ads_endpoint="insecure:127.0.0.1:9", credentials="anonymous")
+    try:
+        with pytest.raises(error):
+            connector.find_or_create(TOP, "77")
+    finally:
+        connector.close()
+        server.stop()
+
+
+class TestLogs:
+    """Below WARNING, the SDKs print whole requests; nothing of that may reach any handler."""
+
+    def test_no_digest_at_any_level(
+        self, world: World, transport: str, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setenv("GOOGLE_SDK_PYTHON_LOGGING_SCOPE", "google")
+        connector = world.connect(transport)
+        connector.find_or_create(TOP)
+        caplog.set_level(logging.DEBUG)
+        for name in list(logging.root.manager.loggerDict):
+            if name.startswith("google"):
+                logging.getLogger(name).setLevel(logging.DEBUG)
+        handle = world.filled(connector, range(3))
+        world.sandbox.faults.add(match="ngest", detail={"reason": "PERMISSION_DENIED", "message": digest("x").hex()})
+        with pytest.raises(ConfigurationError) as caught:
+            connector.send(handle, batch(Operation.ADD, people([1])))
+        assert digest("x").hex() not in str(caught.value)
+        assert "[removed]" in str(caught.value)
+        assert not [one for one in caplog.records if digest("1@example.com").hex() in repr(vars(one))]
+
+    def test_loggers_are_held_again_and_again(self) -> None:
+        logger = logging.getLogger("google.ads.datamanager_v1.services.ingestion_service.client")
+        hold_loggers()
+        logger.setLevel(logging.DEBUG)
+        hold_loggers()
+        assert logger.level == logging.WARNING
+        assert len(logger.filters) == 1
+
+
+@pytest.fixture
+def tokens() -> Iterator[tuple[str, list[dict[str, list[str]]]]]:
+    """A token endpoint and the forms that it got."""
+    forms: list[dict[str, list[str]]] = []
+
+    def answer(request: Request) -> Response:
+        forms.append(request.form())
+        return Response.of_json({"access_token": "ya29.sandbox", "expires_in": 3600, "token_type": "Bearer"})
+
+    server = HttpServer(answer)
+    yield server.address, forms
+    server.stop()
+
+
+def key_file(place: Path, token_uri: str) -> Path:
+    """A service account key as the Cloud console gives it."""
+    key = rsa.generate_private_key(65537, 2048)
+    kind = serialization.PrivateFormat.PKCS8
+    text = key.private_bytes(serialization.Encoding.PEM, kind, serialization.NoEncryption()).decode()
+    held = {
+        "type": "service_account",
+        "client_email": "sync@project.iam.gserviceaccount.com",
+        "private_key": text,
+        "private_key_id": "1",
+        "project_id": "project",
+        "token_uri": token_uri,
+    }
+    place.write_text(json.dumps(held))
+    return place
+
+
+class TestCredentials:
+    """Files and variables as people already have them."""
+
+    def test_a_service_account_key_gets_a_token_for_both_apis(
+        self, world: World, tmp_path: Path, tokens: tuple[str, list[dict[str, list[str]]]]
+    ) -> None:
+        address, forms = tokens
+        key = key_file(tmp_path / "key.json", address)
+        given = world.settings().model_dump() | {"credentials": {"json_key_file": f"file:{key}"}}
+        connector = connect(**given)
+        assert connector.find_or_create(TOP).remote_id
+        (form,) = forms
+        claims = form["assertion"][0].split(".")[1]
+        import base64
+
+        scope = json.loads(base64.urlsafe_b64decode(claims + "=="))["scope"]
+        assert scope.split() == ["https://www.googleapis.com/auth/adwords", "https://www.googleapis.com/auth/datamanager"]
+        connector.close()
+
+    def test_google_ads_yaml_gives_key_manager_and_address(
+        self, world: World, tmp_path: Path, tokens: tuple[str, list[dict[str, list[str]]]]
+    ) -> None:
+        key = key_file(tmp_path / "key.json", tokens[0])
+        text = f"use_proto_plus: true\nlogin_customer_id: 9999999999\njson_key_file_path: {key}\nendpoint: ads.example.com\n"
+        (tmp_path / "google-ads.yaml").write_text(text)
+        given = {"accounts": [{"account_id": ACCOUNT}], "data_manager_endpoint": world.addresses["data_manager"]}
+        world.sandbox.accounts[ACCOUNT] = {"parent": "9999999999"}
+        for credentials in ({"google_ads_yaml": str(tmp_path / "google-ads.yaml")}, "environment"):
+            connector = connect(**given, credentials=credentials)
+            client = connector.client
+            assert (client.login_account, client.ads_address) == ("9999999999", "ads.example.com")
+            assert connector._audiences.find_or_create(TOP)[0].remote_id == "8000000001"
+            connector.close()
+
+    def test_the_sdks_variables_are_read(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        for name, value in {
+            "USE_PROTO_PLUS": "true",
+            "CLIENT_ID": "id",
+            "CLIENT_SECRET": "secret",
+            "REFRESH_TOKEN": SECRET,
+            "LOGIN_CUSTOMER_ID": "9999999999",
+        }.items():
+            monkeypatch.setenv(f"GOOGLE_ADS_{name}", value)
+        client = connect().client
+        assert (client.source.kind, client.login_account) == ("installed_app", "9999999999")
+        assert SECRET not in repr(client.source)
+        assert client._credentials.refresh_token == SECRET
+
+    def test_an_accounts_own_manager_wins(self, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+        (tmp_path / "google-ads.yaml").write_text(
+            "use_proto_plus: true\nlogin_customer_id: 9999999999\nclient_id: a\nclient_secret: b\nrefresh_token: c\n"
+        )
+        accounts = [{"account_id": ACCOUNT, "login_account_id": "8888888888"}]
+        assert connect(accounts=accounts).client.login_account == "8888888888"
+
+    @pytest.mark.parametrize(
+        ("text", "said"),
+        [
+            ("use_proto_plus: true\n", "no complete set of credentials"),
+            ("developer_token: x\n", "use_proto_plus"),
+            ("use_proto_plus: true\njson_key_file_path: /nowhere/key.json\n", "/nowhere/key.json is missing"),
+        ],
+    )
+    def test_an_incomplete_file_is_explained(self, tmp_path: Path, text: str, said: str) -> None:
+        place = tmp_path / "ads.yaml"
+        place.write_text(text)
+        with pytest.raises(ConfigurationError, match=said):
+            _ = connect(credentials={"google_ads_yaml": str(place)}).client.source
+
+    def test_a_missing_file_and_nothing_at_all_are_explained(self, tmp_path: Path) -> None:
+        with pytest.raises(ConfigurationError, match="google_ads_yaml"):
+            _ = connect(credentials={"google_ads_yaml": str(tmp_path / "none.yaml")}).client.source
+        with pytest.raises(ConfigurationError, match="no Google credentials were found"):
+            _ = connect().client.source
+
+    def test_a_key_that_is_none_is_explained_without_showing_it(self, tmp_path: Path) -> None:
+        place = tmp_path / "key.json"
+        place.write_text('{"private_key": "SECRET"}')
+        with pytest.raises(ConfigurationError, match="download the key again") as caught:
+            _ = connect(credentials={"json_key_file": f"file:{place}"}).client.source
+        assert "SECRET" not in str(caught.value)
+
+    def test_a_refused_token_is_a_matter_of_configuration(self, world: World, tmp_path: Path) -> None:
+        server = HttpServer(lambda _: Response.of_json({"error": "invalid_grant", "error_description": "revoked"}, 400))
+        key = key_file(tmp_path / "key.json", server.address)
+        given = world.settings().model_dump() | {"credentials": {"json_key_file": f"file:{key}"}}
+        connector = connect(**given)
+        with pytest.raises(ConfigurationError, match="renew the credentials"):
+            connector.find_or_create(TOP)
+        connector.close()
+        server.stop()
+
+
+def test_the_pace_never_passes_300_a_minute() -> None:
+    time, slept = [0.0], []
+
+    def sleep(seconds: float) -> None:
+        slept.append(seconds)
+        time[0] += seconds
+
+    pace, starts = Pace(300, clock=lambda: time[0], sleep=sleep), []
+    for _ in range(1000):
+        pace.wait("ingestion write")
+        starts.append(time[0])
+        time[0] += 0.01
+    assert max(sum(start <= one < start + 60 for one in starts) for start in starts) <= 300
+    assert time[0] < 4 * 60, "no slower than the limit asks for"
+
+
+def test_names_are_paced_apart() -> None:
+    slept: list[float] = []
+    pace = Pace(1, clock=lambda: 0.0, sleep=slept.append)
+    pace.wait("read")
+    pace.wait("write")
+    assert slept == []
+    pace.wait("read")
+    assert slept == [60.5]
+
+
+def test_raw_requests_are_wrapped_without_a_copy() -> None:
+    raw = member_request("ingest")
+    wrapped = wrap(raw)
+    raw.encoding = 1
+    assert isinstance(wrapped, dm.IngestAudienceMembersRequest)
+    assert wrapped.encoding == dm.Encoding.HEX
+    with pytest.raises(TypeError):
+        wrap(dm.Consent.pb(dm.Consent()))
+
+
+def test_closing_lets_the_connector_be_used_again(world: World, transport: str) -> None:
+    connector = world.connect(transport)
+    first = connector.find_or_create(TOP)
+    connector.close()
+    connector.close()
+    assert connector.find_or_create(TOP) == first
+    assert requests.get(f"{world.addresses['admin']}/_sandbox/state", timeout=5).status_code == 200
