@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, Final
+
+import orjson
 
 from connectors.sandbox import Response
 
@@ -126,6 +127,6 @@ def parsed(value: Any, name: str) -> Any:
     if not isinstance(value, str):
         return value
     try:
-        return json.loads(value)
+        return orjson.loads(value)
     except ValueError:
         raise GraphError(100, f"Invalid parameter: {name} is not JSON") from None
