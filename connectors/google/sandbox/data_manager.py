@@ -65,7 +65,6 @@ class DataManager:
             self.store.spend(f"{service}{'Read' if reads else 'Mutate'}")
             found = self.methods[method](request, headers)
         except DataManagerError as refused:
-            refused.request_id = refused.request_id or uuid.uuid4().hex
             self._record(**entry, status=refused.http, code=refused.reason)
             raise
         if method == "CreateUserList":

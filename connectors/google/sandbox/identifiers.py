@@ -67,7 +67,8 @@ class Reader:
         place = f"audience_members[{index}]"
         if kind in ("composite_data", "user_data"):
             data = member.composite_data.user_data if kind == "composite_data" else member.user_data
-            packed, regions = self._user_data(data, f"{place}.{kind}")
+            inside = f"{place}.{kind}.user_data" if kind == "composite_data" else f"{place}.{kind}"
+            packed, regions = self._user_data(data, inside)
             self.checked.members.append((pack(packed), self._dropped(member, regions)))
         elif kind == "mobile_data":
             self.checked.members.append((pack(self._mobile(member.mobile_data, place)), 0))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import uuid
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -57,6 +58,7 @@ class DataManagerError(Exception):
     def __post_init__(self) -> None:
         status, http = STATUSES.get(self.reason, ("INVALID_ARGUMENT", 400))
         self.status, self.http = self.status or status, self.http or http
+        self.request_id = self.request_id or uuid.uuid4().hex
 
     def document(self) -> dict[str, Any]:
         """The REST answer."""
