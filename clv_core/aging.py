@@ -77,7 +77,9 @@ def corrections(
     old = s.T >= LEAST_WEEKS
     if found is not None and old.any() and (law := expected_orders(s, found[0], weeks)) > 0:
         stretch = float(np.log1p(weeks / np.average(s.T[old], weights=s.x[old] + 1e-9)))
-        share = MODEL_ERROR**2 / (2 * MODEL_ERROR**2 + (found[1] * stretch) ** 2)
+        disagreement = float(np.var([one.levelled for one in outlooks.values()]))
+        models, aging = MODEL_ERROR**2 + disagreement, MODEL_ERROR**2 + (found[1] * stretch) ** 2
+        share = models / (models + aging)
         common += share * (float(np.log(law)) - common)
     return {name: float(np.clip(np.exp(beyond * (common - one.levelled)), 0.5, 2.0)) for name, one in outlooks.items()}
 

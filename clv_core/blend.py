@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
 Floats = NDArray[np.float64]
 MONEY = ("order_model", "early_life")
+NOISE = 0.004
+LEAST = 0.03  # a smaller share is not worth computing
 STEPS = 5  # weights are multiples of 1/STEPS
 
 
@@ -49,19 +51,24 @@ def utility(predicted: Floats, actual: Floats) -> float:
     return found["gini"] + found["top20_capture"] - 0.5 * found["decile_wape"]
 
 
-def fit_blend(trials: Sequence[tuple[Mapping[str, Floats], Floats, float]], names: Sequence[str]) -> tuple[Blend, float]:
-    """The best weights over `names` and their utility. Each trial: predictions by name, what was spent, the trial's weight."""
-    best, score = Blend({names[0]: 1.0}), -np.inf
+def fit_blend(trials: Sequence[tuple[Mapping[str, Floats], Floats, float]], names: Sequence[str]) -> Blend:
+    """Weights over `names`. Each trial: predictions by name, what was spent, the trial's weight.
+
+    Every mix on a grid counts by how close it comes to the best one, in units of the NOISE that utilities carry: mixes on a par
+    are averaged instead of betting on one.
+    """
+    tried: list[tuple[tuple[int, ...], float]] = []
     for shares in product(range(STEPS + 1), repeat=len(names)):
         if sum(shares) != STEPS:
             continue
         blend = Blend({name: share / STEPS for name, share in zip(names, shares, strict=True)})
         reached = sum(w * utility(blend.apply(known), spent) for known, spent, w in trials) / sum(w for _, _, w in trials)
-        # On a par, an even blend is the safer one: it does not bet on a single view.
-        reached -= 0.002 * float(np.square(list(blend.weights.values())).sum())
-        if reached > score:
-            best, score = blend, reached
-    return best, score
+        tried.append((shares, reached))
+    reached_all = np.asarray([reached for _, reached in tried])
+    credit = np.exp((reached_all - reached_all.max()) / NOISE)
+    mean = credit @ np.asarray([shares for shares, _ in tried]) / (credit.sum() * STEPS)
+    kept = np.where(mean < LEAST, 0.0, mean)
+    return Blend({name: float(share) for name, share in zip(names, kept / kept.sum(), strict=True)})
 
 
 def _log(prediction: Floats) -> Floats:

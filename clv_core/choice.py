@@ -7,6 +7,7 @@ probabilities are calibrated on the same windows.
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -16,9 +17,10 @@ from numpy.typing import NDArray
 from clv_core.aging import corrections, outlook
 from clv_core.blend import Blend, fit_blend, utility
 from clv_core.calibration import Level, fit_level
-from clv_core.forecast import fit_first
+from clv_core.forecast import fit_orders
 from clv_core.intervals import NOMINAL, Spread, fit_probabilities, spread
 from clv_core.metrics import decile_table, metrics
+from clv_core.models.base import CannotFitError
 from clv_core.score_settings import LEARNER, ORDER_MODELS, ScoreSettings
 from clv_core.trials import Trial, learn, trials
 from clv_core.windows import sampled, snapshot
@@ -28,8 +30,10 @@ if TYPE_CHECKING:
 
     import pyarrow as pa
 
+    from clv_core.models.base import OrderModel
     from clv_core.models.early_life import EarlyLife
     from clv_core.transactions import Transactions
+    from clv_core.windows import Snapshot
 
 Floats = NDArray[np.float64]
 BLEND = "blend"
@@ -40,6 +44,7 @@ UNCALIBRATED = "the history is too short for an inner window: order values and l
 class Choice:
     """What scores the base, and why: all decided on inner windows."""
 
+    as_of: date
     model: str  # as named in backtests and in the scores table
     order_model: str
     basket: str
@@ -47,6 +52,9 @@ class Choice:
     levels: dict[str, Level] = field(default_factory=dict)  # per candidate
     baskets: dict[str, str] = field(default_factory=dict)  # the best basket of each order model
     learner: EarlyLife | None = None
+    models: dict[str, OrderModel] = field(
+        default_factory=dict
+    )  # as fitted to everyone at `as_of`; empty when only a sample was
     probabilities: tuple[float, float] = (
         NOMINAL  # where low and high are read, so that 90% of inner windows' customers lay inside
     )
@@ -68,7 +76,7 @@ def choose(t: Transactions, as_of: date, settings: ScoreSettings, *, features: p
     tried = [one for one in tried if one.forecasts]
     if not tried:
         only = Blend({"order_model": 1.0})
-        return Choice(order_models[-1], order_models[-1], settings.baskets[0], only, warnings=(*warnings, UNCALIBRATED))
+        return Choice(as_of, order_models[-1], order_models[-1], settings.baskets[0], only, warnings=(*warnings, UNCALIBRATED))
     baskets = {name: _best_basket(name, tried, settings) for name in order_models}
     order_model = max(order_models, key=lambda name: _worth(name, baskets[name], tried))
     best = (order_model, baskets[order_model])
@@ -79,7 +87,9 @@ def choose(t: Transactions, as_of: date, settings: ScoreSettings, *, features: p
     blend, model = _mix(tried, best, settings)
     predictions = [_predictions(one, baskets, best, blend) for one in tried]
     levels = _levels(tried, predictions)
-    further = _aging(some, as_of, tried, order_models, settings)
+    latest = snapshot(some, as_of)
+    models = _models(latest, order_models)
+    further = _aging(some, latest, tried, models, settings)
     aged = {
         name: Level(one.factor * further.get(name, further.get(order_model, 1.0)), one.error) for name, one in levels.items()
     }
@@ -92,7 +102,20 @@ def choose(t: Transactions, as_of: date, settings: ScoreSettings, *, features: p
     probabilities = fit_probabilities([(_spread(values, one, best), one.window.spend) for values, one in told])
     deciles = decile_table(told[0][0], told[0][1].window.spend)
     warnings = list(dict.fromkeys(warnings))
-    return Choice(model, *best, blend, aged, baskets, learner, probabilities, deciles, evidence, tuple(warnings))
+    return Choice(
+        as_of,
+        model,
+        *best,
+        blend,
+        aged,
+        baskets,
+        learner,
+        models if some is t else {},
+        probabilities,
+        deciles,
+        evidence,
+        tuple(warnings),
+    )
 
 
 def _levels(tried: list[Trial], predictions: list[dict[str, Floats]]) -> dict[str, Level]:
@@ -102,16 +125,23 @@ def _levels(tried: list[Trial], predictions: list[dict[str, Floats]]) -> dict[st
     return {name: fit_level([(p[name], one.window.spend, one.weight) for p, one in together if name in p]) for name in names}
 
 
+def _models(s: Snapshot, names: tuple[str, ...]) -> dict[str, OrderModel]:
+    """The order models that the latest snapshot can be fitted with."""
+    out = {}
+    for name in names:
+        with suppress(CannotFitError):
+            out[name] = fit_orders(name, s)
+    return out
+
+
 def _aging(
-    t: Transactions, as_of: date, tried: list[Trial], order_models: tuple[str, ...], settings: ScoreSettings
+    t: Transactions, s: Snapshot, tried: list[Trial], models: dict[str, OrderModel], settings: ScoreSettings
 ) -> dict[str, float]:
     """Per order model, the part of the level that inner windows are too short to show."""
-    s = snapshot(t, as_of)
     outlooks = {}
-    for name in order_models:
+    for name, model in models.items():
         known = [one for one in tried if name in one.models]
-        model, refused = fit_first((name,), s)
-        if known and not refused:
+        if known:
             inner = np.average([one.orders_missed(name) for one in known], weights=[one.weight for one in known])
             outlooks[name] = outlook(model, s, settings.horizon_weeks, float(inner))
     return corrections(t, s, outlooks, settings.horizon_weeks, tried[0].window.weeks)
@@ -136,7 +166,7 @@ def _mix(tried: list[Trial], best: tuple[str, str], settings: ScoreSettings) -> 
     ready = [one for one in tried if best in one.forecasts]
     known = [(one.ingredients(best), one.window.spend, one.weight) for one in ready]
     names = [name for name in known[0][0] if all(name in each for each, _, _ in known)]
-    blend, _ = fit_blend(known, names)
+    blend = fit_blend(known, names)
     used = [name for name, share in blend.weights.items() if share > 0]
     single = {"order_model": best[0], "early_life": LEARNER}.get(used[0], BLEND) if len(used) == 1 else BLEND
     return blend, single

@@ -37,7 +37,7 @@ class ScoreSettings:
     horizon_days: int = 365
     annual_discount: float = 0.10
     candidates: tuple[str, ...] = CANDIDATES
-    baskets: tuple[str, ...] = BASKETS
+    baskets: tuple[str, ...] = BASKETS[:2]  # credibility stands in wherever a Gamma-Gamma can't be fitted
     tiers: TierRules = field(default_factory=TierRules)
     stages: StageRules = field(default_factory=StageRules)
     gate: GateRules = field(default_factory=GateRules)

@@ -21,7 +21,9 @@ if TYPE_CHECKING:
 
     import pyarrow as pa
 
+    from clv_core.basket import Basket
     from clv_core.calibration import Level
+    from clv_core.models.base import OrderModel
     from clv_core.score_settings import ScoreSettings
     from clv_core.valuation import Fit
     from clv_core.windows import Snapshot
@@ -46,6 +48,11 @@ class Uncertainty:
         """The document that a scores table carries, or None."""
         found = (table.schema.metadata or {}).get(UNCERTAINTY)
         return None if found is None else cls(json.loads(found))
+
+    def models(self) -> tuple[OrderModel, Basket]:
+        """The fitted order model and basket."""
+        saved = self.document["order_model"]
+        return ORDER_MODELS[saved["model"]].from_json(saved), basket_from_json(self.document["basket"])
 
     @property
     def level_error(self) -> float:

@@ -128,7 +128,7 @@ def _candidates(
     scores: dict[str, Floats] = {}
     views = {}
     for name in (name for name in ORDER_MODELS if name in settings.candidates):
-        fitted = fit(s, name, choice.baskets.get(name, choice.basket), settings)
+        fitted = fit(s, name, choice.baskets.get(name, choice.basket), settings, choice)
         if fitted.model.name != name and name != choice.order_model:
             continue
         fits[name], views[name] = fitted, forecast(fitted.model, fitted.basket, s, weeks)

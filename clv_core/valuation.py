@@ -42,11 +42,18 @@ class Valuation:
     value: Floats
 
 
-def fit(s: Snapshot, order_model: str, basket: str, settings: ScoreSettings) -> Fit:
-    """The models fitted to the snapshot (at most about settings.fit_customers of it); falls back with a warning."""
+def fit(s: Snapshot, order_model: str, basket: str, settings: ScoreSettings, choice: Choice | None = None) -> Fit:
+    """The models fitted to the snapshot (at most about settings.fit_customers of it); falls back with a warning.
+
+    What `choice` has already fitted to all of the same snapshot is taken over.
+    """
     some = thinned(s, settings.fit_customers)
     others = tuple(name for name in settings.candidates if name != order_model and name != "early_life")
-    model, refused = fit_first((order_model, *others), some)
+    refused: list[str] = []
+    if choice is not None and choice.as_of == s.as_of and order_model in choice.models and some is s:
+        model = choice.models[order_model]
+    else:
+        model, refused = fit_first((order_model, *others), some)
     held, replaced = fit_basket_or_credibility(basket, some)
     return Fit(model, held, (*refused, *replaced, *model.warnings))
 

@@ -51,6 +51,12 @@ class Snapshot:
         names = ("frequency", "recency", "T", "monetary_value", "first_value", "value_to_date")
         return cls(as_of, ids, *(column(name) for name in names))
 
+    @classmethod
+    def of_scores(cls, scores: pa.Table) -> Self:
+        """The snapshot behind rows of a scores table (all of one as_of)."""
+        first = pc.subtract(scores["value_to_date"], pc.multiply(scores["frequency"], scores["monetary_value"]))
+        return cls.of(scores.append_column("first_value", first), scores["as_of"][0].as_py() if len(scores) else date.min)
+
     def __len__(self) -> int:
         return len(self.x)
 

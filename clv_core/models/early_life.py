@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 Floats = NDArray[np.float64]
 LABELS_KEPT = 30  # categories and channels told apart; the rest share one code
 BINS = 48
+MANY = 200_000
 FACTORS = (0.02, 50.0)  # bounds of a correction
 
 
@@ -81,8 +82,9 @@ class EarlyLife:
     def predict(self, past: Snapshot, known: Features, baseline: Forecast) -> Floats:
         """Expected value over the baseline's window."""
         design = _binned(_design(past, known, baseline, self.codes), self.edges)
-        buys = np.minimum(np.clip(self.buys.predict(design), *FACTORS) * baseline.buys, 1.0)
-        spends = np.clip(self.spends.predict(design), *FACTORS) * baseline.if_buys
+        more_buys, more_spend = (_predicted(learner, design) for learner in (self.buys, self.spends))
+        buys = np.minimum(np.clip(more_buys, *FACTORS) * baseline.buys, 1.0)
+        spends = np.clip(more_spend, *FACTORS) * baseline.if_buys
         return np.asarray(self.level * buys * spends, dtype=np.float64)
 
 
@@ -100,6 +102,14 @@ def _boosted(design: Floats, outcome: Floats, baseline: Floats, labels: int) -> 
     # One thread: sums in one order give the same learner on every machine; the binning's thread pool costs more than it saves.
     with threadpool_limits(1):
         return learner.fit(design, outcome / baseline, sample_weight=baseline)
+
+
+def _predicted(learner: Any, design: Floats) -> Floats:
+    """The learner's factors; few rows on one thread, as waiting for busy cores costs more than it saves."""
+    from threadpoolctl import threadpool_limits
+
+    with threadpool_limits(1 if len(design) < MANY else None):
+        return np.asarray(learner.predict(design), dtype=np.float64)
 
 
 def _edges(column: Floats) -> Floats:
