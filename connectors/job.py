@@ -2,102 +2,184 @@
 
 from __future__ import annotations
 
-import shutil
+import os
+from collections.abc import Callable
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from connectors import paperwork, scored, sources, translate
 from connectors.archive import Archive, Run
+from connectors.engine import forget as erasing
+from connectors.engine import pull as pulling
+from connectors.engine import push as pushing
+from connectors.engine import status as standing
 from connectors.engine.ledger import open_ledger
 from connectors.engine.members import build_members
+from connectors.engine.outcome import worst
 from connectors.engine.plan import make_plan
-from connectors.engine.pull import pull, read_results
-from connectors.engine.push import push
+from connectors.errors import ConfigurationError
 from connectors.protocol import utc_now
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
-    from datetime import date, datetime
+    from collections.abc import Iterator, Sequence
+    from datetime import date
     from pathlib import Path
 
     import pyarrow as pa
 
     from connectors.commands.output import Progress
     from connectors.config import Settings
+    from connectors.engine.audience import Account
     from connectors.engine.ledger import Ledger
     from connectors.engine.plan import Plan
     from connectors.scored import Scored
 
-Clock = Callable[[], "datetime"] if TYPE_CHECKING else Any
+Clock = Callable[[], datetime]
 
 
 @dataclass(frozen=True)
 class Judged:
-    """Scores, and what the backtest says of the model that made them."""
+    """Scores, the contacts they are for, and why the model gate refuses them (empty: it doesn't)."""
 
     scored: Scored
     contacts: pa.Table
-    backtest: Any
     refusals: tuple[str, ...]
 
 
-@dataclass(frozen=True)
+@dataclass
 class Outcome:
-    """What a run did. `summary` is scored.summary; `audiences` are outcomes per platform and audience."""
+    """What a command did. `summary`: see scored.summary; `plan`, `audiences`: a dict per platform, account and audience."""
 
-    exit_code: int
-    summary: dict[str, Any]
-    audiences: list[dict[str, Any]] = field(default_factory=list)
+    exit_code: int = 0
+    summary: dict[str, Any] = field(default_factory=dict)
     plan: list[dict[str, Any]] = field(default_factory=list)
+    audiences: list[dict[str, Any]] = field(default_factory=list)
     refusals: tuple[str, ...] = ()
-    report: Path | None = None
     pulled: dict[str, Any] = field(default_factory=dict)
+    report: Path | None = None
 
 
 def run(settings: Settings, *, now: Clock = utc_now, shown: Progress, force: str | None = None, simulated: str = "") -> Outcome:
     """Score, gate, plan, push, pull, report. Raises SyncError; a tripped guardrail is exit code 3, not an error."""
-    archive, ledger = Archive(settings.state), _ledger(settings)
-    with ledger.run("run", now()) as number:
-        kept = archive.start(now())
-        judged = judge(settings, archive, kept, now=now, shown=shown)
-        accounts = translate.accounts(settings, now)
-        try:
-            with planned(settings, judged, ledger, accounts, now=now, shown=shown) as plan:
-                rows = plan.rows()
-                sent = push(plan, ledger, now=now, progress=shown, force=force)
-                kept.note(audiences=sent.audiences, match=plan.identity, dropped=plan.dropped)
-            shown("pulling campaign results", 0, 0)
-            pulled = pull(ledger, [one.connector for one in accounts], *_window(judged), now=now)
-        finally:
-            for account in accounts:
-                account.connector.close()
-        kept.note(pulled=pulled.summary(), simulated=simulated, exit_code=max(sent.exit_code, pulled.exit_code))
-        page = paperwork.write(settings, archive, kept, judged.scored.transactions, judged.contacts, read_results(ledger))
-        code = max(sent.exit_code, pulled.exit_code)
-        ledger.end_run(number, now(), code, {"audiences": len(sent.audiences)})
-    ledger.close()
-    return Outcome(code, scored.summary(judged.scored), sent.audiences, rows, judged.refusals, page, pulled.summary())
+    with _opened(settings, now) as (ledger, accounts), ledger.run("job", now()) as number:
+        kept = Archive(settings.state).start(now())
+        judged = judge(settings, kept, now=now, shown=shown)
+        outcome = Outcome(summary=scored.summary(judged.scored), refusals=judged.refusals)
+        _send(settings, judged, ledger, accounts, outcome, now=now, shown=shown, force=force)
+        shown("pulling campaign results", 0, 0)
+        checked = judged.scored.transactions
+        pulled = pulling.pull(ledger, [one.connector for one in accounts], checked.first_day, judged.scored.as_of, now=now)
+        outcome.pulled, outcome.exit_code = pulled.summary(), worst([outcome.exit_code, pulled.exit_code])
+        kept.note(audiences=outcome.audiences, pulled=outcome.pulled, simulated=simulated, exit_code=outcome.exit_code)
+        shown("writing the page", 0, 0)
+        outcome.report = paperwork.write(settings, kept, checked, judged.contacts, ledger)
+        ledger.end_run(number, now(), outcome.exit_code, {"run": kept.id})
+    return outcome
 
 
-def judge(settings: Settings, archive: Archive, kept: Run, *, now: Clock, shown: Progress) -> Judged:
-    """Today's scores and the backtest of the model that made them; both are kept with the run."""
+def plan(
+    settings: Settings, *, now: Clock = utc_now, shown: Progress, audiences: Sequence[str] = (), platforms: Sequence[str] = ()
+) -> Outcome:
+    """What a push would do; nothing is sent."""
+    _known(settings, audiences, platforms)
+    with _opened(settings, now, platforms) as (ledger, accounts), ledger.run("plan", now()) as number:
+        judged = judge(settings, Archive(settings.state).start(now()), now=now, shown=shown)
+        with planned(settings, judged, ledger, accounts, now=now, shown=shown, only=audiences) as made:
+            rows = made.rows()
+        ledger.end_run(number, now(), 0, {})
+    return Outcome(summary=scored.summary(judged.scored), plan=rows, refusals=judged.refusals)
+
+
+def push(
+    settings: Settings,
+    *,
+    now: Clock = utc_now,
+    shown: Progress,
+    audiences: Sequence[str] = (),
+    platforms: Sequence[str] = (),
+    refresh: bool = False,
+    force: str | None = None,
+) -> Outcome:
+    """Scores, gate, plan and push, without results and page."""
+    _known(settings, audiences, platforms)
+    with _opened(settings, now, platforms) as (ledger, accounts), ledger.run("push by hand", now()) as number:
+        kept = Archive(settings.state).start(now())
+        judged = judge(settings, kept, now=now, shown=shown)
+        outcome = Outcome(summary=scored.summary(judged.scored), refusals=judged.refusals)
+        _send(settings, judged, ledger, accounts, outcome, now=now, shown=shown, force=force, only=audiences, refresh=refresh)
+        kept.note(audiences=outcome.audiences, exit_code=outcome.exit_code)
+        ledger.end_run(number, now(), outcome.exit_code, {"run": kept.id})
+    return outcome
+
+
+def pull(
+    settings: Settings, *, now: Clock = utc_now, shown: Progress, since: date | None = None, until: date | None = None
+) -> Outcome:
+    """Campaign results into the state folder; with `since` the whole span is read again."""
+    shown("pulling campaign results", 0, 0)
+    with _opened(settings, now) as (ledger, accounts), ledger.run("pull", now()) as number:
+        checked = scored.transactions(settings) if since is None or until is None else None
+        first = since or (checked.first_day if checked else None)
+        last = until or (scored.day_of(settings, checked, now) if checked else None)
+        if first is None or last is None or first > last:
+            raise ConfigurationError(f"--since {first} lies after --until {last}")
+        found = pulling.pull(ledger, [one.connector for one in accounts], first, last, now=now, again=since is not None)
+        ledger.end_run(number, now(), found.exit_code, found.summary())
+    return Outcome(found.exit_code, pulled=found.summary())
+
+
+def report(settings: Settings, out: Path | None, kind: str, table: str, *, shown: Progress) -> tuple[str, Path | None]:
+    """The text (when it goes to stdout) and the path (when it went to a file) of the last run's report."""
+    shown("writing the report", 0, 0)
+    kept = Archive(settings.state).last()
+    if kept is None:
+        raise ConfigurationError("no run has left scores yet", remedy="run first: clvsync run")
+    with _opened(settings, utc_now, ("nothing",)) as (ledger, _):
+        checked, contacts = scored.transactions(settings), contacts_of(settings)
+        return paperwork.publish(settings, kept, checked, contacts, ledger, out=out, kind=kind, table=table)
+
+
+def status(settings: Settings, *, shown: Progress, offline: bool = False) -> dict[str, Any]:
+    """What is where and what is pending; asks the platforms unless `offline`."""
+    shown("asking the platforms", 0, 0)
+    with _opened(settings, utc_now) as (ledger, accounts):
+        return standing.status(ledger, None if offline else [one.connector for one in accounts])
+
+
+def forget(settings: Settings, ids: Sequence[str], *, now: Clock = utc_now, shown: Progress) -> dict[str, Any]:
+    """What became of these customers at every platform and in all state."""
+    shown("erasing", 0, 0)
+    with _opened(settings, now) as (ledger, accounts):
+        found = erasing.forget(ledger, ids, accounts, work=_work(settings), now=now)
+    rows = Archive(settings.state).forget(ids)
+    paperwork.forget(settings)
+    found["notes"].append(f"{rows} rows were taken out of the kept scores; the page of the last run was removed")
+    return found
+
+
+def judge(settings: Settings, kept: Run, *, now: Clock, shown: Progress) -> Judged:
+    """Today's scores and what the backtest says of the model that made them; both are kept with the run."""
     from clv_core.validation import backtest, gate
 
     shown("reading orders", 0, 0)
     checked = scored.transactions(settings)
-    day = scored.day_of(settings, checked, now)
-    contacts = sources.contacts(settings.sources.contacts, settings.folder) if settings.sources.contacts else sources.nobody()
-    previous = archive.last(before=kept)
+    day, contacts = scored.day_of(settings, checked, now), contacts_of(settings)
+    older = Archive(settings.state).last(before=kept)
     shown("scoring customers", 0, 0)
-    made = scored.of_transactions(
-        settings, checked, day, contacts=contacts, previous=previous.table("scores") if previous else None
-    )
+    made = scored.of_transactions(settings, checked, day, contacts=contacts, previous=older.table("scores") if older else None)
     shown("testing the model on held-out orders", 0, 0)
     tested = backtest(checked, None, settings.model.horizon_days, made.settings)
     refusals = gate(tested, made.settings.gate).reasons if settings.model.gate.enabled else ()
     paperwork.keep(kept, made, tested, refusals)
-    return Judged(made, contacts, tested, tuple(refusals))
+    return Judged(made, contacts, tuple(refusals))
+
+
+def contacts_of(settings: Settings) -> pa.Table:
+    """The contacts, one row per customer."""
+    source = settings.sources.contacts
+    return sources.contacts(source, settings.folder) if source else sources.nobody()
 
 
 @contextmanager
@@ -105,7 +187,7 @@ def planned(
     settings: Settings,
     judged: Judged,
     ledger: Ledger,
-    accounts: Sequence[Any],
+    accounts: Sequence[Account],
     *,
     now: Clock,
     shown: Progress,
@@ -114,36 +196,65 @@ def planned(
 ) -> Iterator[Plan]:
     """The plan; the members' work files exist until the block ends."""
     shown("matching members", 0, 0)
-    work = settings.state / "work"
-    shutil.rmtree(work, ignore_errors=True)  # an earlier run may have been killed
     listed = settings.sources.suppression
     members = build_members(
         judged.scored.scores.table,
         judged.contacts,
         ledger=ledger,
-        work=work,
+        work=_work(settings),
         suppressed=sources.suppression(listed, settings.folder) if listed else (),
         also_strict=settings.consent.also_needed_in,
     )
     try:
         shown("comparing with what was accepted", 0, 0)
-        yield make_plan(
-            ledger,
-            members,
-            translate.requests(settings, only),
-            accounts,
-            now=now(),
-            source_day=judged.scored.transactions.last_day,
-            gate=judged.refusals,
-            refresh=refresh,
-        )
+        wanted = translate.requests(settings, only)
+        newest = judged.scored.transactions.last_day
+        yield make_plan(ledger, members, wanted, accounts, now=now(), source_day=newest, gate=judged.refusals, refresh=refresh)
     finally:
         members.close()
 
 
-def _ledger(settings: Settings) -> Ledger:
-    return open_ledger(settings.state, translate.encryption_key(settings))
+def _send(
+    settings: Settings,
+    judged: Judged,
+    ledger: Ledger,
+    accounts: Sequence[Account],
+    outcome: Outcome,
+    *,
+    now: Clock,
+    shown: Progress,
+    force: str | None,
+    only: Sequence[str] = (),
+    refresh: bool = False,
+) -> None:
+    with planned(settings, judged, ledger, accounts, now=now, shown=shown, only=only, refresh=refresh) as made:
+        outcome.plan = made.rows()
+        sent = pushing.push(made, ledger, now=now, progress=shown, force=force)
+        outcome.audiences, outcome.exit_code = sent.audiences, sent.exit_code
+        paperwork.keep_match(Archive(settings.state).runs()[-1], made)
 
 
-def _window(judged: Judged) -> tuple[date, date]:
-    return judged.scored.transactions.first_day, judged.scored.as_of
+@contextmanager
+def _opened(settings: Settings, now: Clock, platforms: Sequence[str] = ()) -> Iterator[tuple[Ledger, list[Account]]]:
+    accounts = translate.accounts(settings, now, platforms)
+    ledger = open_ledger(settings.state, translate.encryption_key(settings))
+    try:
+        yield ledger, accounts
+    finally:
+        for account in accounts:
+            account.connector.close()
+        ledger.close()
+
+
+def _known(settings: Settings, audiences: Sequence[str], platforms: Sequence[str]) -> None:
+    for kind, named, there in (
+        ("audience", audiences, [one.name for one in settings.audiences.audiences]),
+        ("platform", platforms, list(settings.platforms)),
+    ):
+        for name in named:
+            if name not in there:
+                raise ConfigurationError(f"there is no {kind} {name!r} in config", remedy=f"there are: {', '.join(there)}")
+
+
+def _work(settings: Settings) -> Path:
+    return settings.state / f"work-{os.getpid()}"

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from datetime import date
 from typing import TYPE_CHECKING, Any
 
 from connectors import scored, sources, translate
+from connectors.archive import Archive
 from connectors.engine import report
+from connectors.engine.results import read_results
+from connectors.errors import ConfigurationError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -16,11 +20,11 @@ if TYPE_CHECKING:
     from clv_core.returns import Returns
     from clv_core.transactions import Transactions
     from clv_core.validation import Backtest
-    from connectors.archive import Archive, Run
+    from connectors.archive import Run
     from connectors.config import Settings
+    from connectors.engine.ledger import Ledger
+    from connectors.engine.plan import Plan
     from connectors.scored import Scored
-
-TABLES = ("tiers", "lorenz", "deciles", "movements", "profiles", "churn")
 
 
 def keep(kept: Run, made: Scored, tested: Backtest, refusals: Sequence[str]) -> None:
@@ -35,39 +39,70 @@ def keep(kept: Run, made: Scored, tested: Backtest, refusals: Sequence[str]) -> 
     for name in ("movements", "profiles", "churn"):
         kept.keep(name, getattr(scores, name))
     facts = scored.summary(made)
+    facts["warnings"] += [one for one in tested.warnings if one not in facts["warnings"]]
     kept.note(
         **facts,
         choice=scores.choice.model,
         models=[scored.finite(row) for row in tested.models],
         split=tested.split,
         refusals=list(refusals),
-        warnings=[*facts["warnings"], *tested.warnings],
     )
 
 
-def write(
-    settings: Settings, archive: Archive, kept: Run, checked: Transactions, contacts: pa.Table, results: pa.Table
-) -> Path:
+def keep_match(kept: Run, plan: Plan) -> None:
+    """Nothing: what became of every identifier, and who was left out and why, is in the run's record."""
+    kept.note(match=plan.identity, dropped=plan.dropped)
+
+
+def write(settings: Settings, kept: Run, checked: Transactions, contacts: pa.Table, ledger: Ledger) -> Path:
     """The page's path: what the money bought, from the run's scores, all orders and the results pulled so far."""
-    data = report_data(settings, archive, kept, checked, contacts, results)
+    data = report_data(settings, kept, checked, contacts, ledger)
     for name, table in data.returns.items():
         kept.keep(f"returns_{name}", table)
     kept.note(headline=report.headline(data))
     return report.render(data, settings.state / "report.html")
 
 
-def report_data(
-    settings: Settings, archive: Archive, kept: Run, checked: Transactions, contacts: pa.Table, results: pa.Table
-) -> report.ReportData:
+def publish(
+    settings: Settings,
+    kept: Run,
+    checked: Transactions,
+    contacts: pa.Table,
+    ledger: Ledger,
+    *,
+    out: Path | None,
+    kind: str,
+    table: str,
+) -> tuple[str, Path | None]:
+    """The report of a run as text for stdout, or written to `out` (the page always goes to a file)."""
+    data = report_data(settings, kept, checked, contacts, ledger)
+    if kind == "html":
+        return "", report.render(data, out or settings.state / "report.html")
+    try:
+        text = report.summary_text(data) if kind == "summary" else report.export(data, kind, table)
+    except ValueError as error:
+        raise ConfigurationError(str(error)) from None
+    if out is None:
+        return text, None
+    out.write_text(text, encoding="utf-8")
+    return "", out
+
+
+def forget(settings: Settings) -> None:
+    """Nothing: the last page, made while the erased customers were still there, is gone."""
+    (settings.state / "report.html").unlink(missing_ok=True)
+
+
+def report_data(settings: Settings, kept: Run, checked: Transactions, contacts: pa.Table, ledger: Ledger) -> report.ReportData:
     """Everything the page shows of one run."""
     record = kept.record
-    returned = _returns(settings, kept, checked, contacts, results)
-    older = [one for one in archive.runs() if one.id < kept.id and "headline" in one.record]
+    returned = _returns(settings, kept, checked, contacts, read_results(ledger))
+    older = [one for one in Archive(settings.state).runs() if one.id < kept.id and "headline" in one.record]
     found: dict[str, Any] = {name: kept.table(name) for name in ("tiers", "lorenz", "deciles", "movements")}
     return report.ReportData(
         run=report.RunInfo(
             run_id=kept.id,
-            as_of=checked.last_day if "as_of" not in record else _day(record["as_of"]),
+            as_of=date.fromisoformat(record["as_of"]),
             currency=record["currency"],
             customers=record["customers"],
             model=record["model"],
@@ -99,14 +134,8 @@ def _returns(settings: Settings, kept: Run, checked: Transactions, contacts: pa.
         attribute(contacts, results),
         results,
         currency=kept.record["currency"],
-        as_of=_day(kept.record["as_of"]),
+        as_of=date.fromisoformat(kept.record["as_of"]),
         rates=sources.rates(rates, settings.folder) if rates else None,
         labels=translate.labels(settings),
         settings=ReturnSettings(horizon_days=settings.model.horizon_days, minimum_customers=settings.labels.minimum_customers),
     )
-
-
-def _day(text: str) -> Any:
-    from datetime import date
-
-    return date.fromisoformat(text)

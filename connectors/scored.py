@@ -18,10 +18,10 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     import pyarrow as pa
-    from clv_core.transactions import OrderRules, Transactions
 
     from clv_core.choice import Choice
     from clv_core.scoring import Scores, ScoreSettings
+    from clv_core.transactions import OrderRules, Transactions
     from clv_core.validation import Backtest
     from connectors.commands.output import Progress
     from connectors.config import ModelSettings, Settings
@@ -52,9 +52,9 @@ def order_rules(settings: Settings) -> OrderRules:
 
 def score_settings(model: ModelSettings, horizon_days: int | None = None) -> ScoreSettings:
     """model.yaml in the core's terms; raises ConfigurationError for candidates that don't exist."""
+    from clv_core.score_settings import GateRules
     from clv_core.scoring import ScoreSettings
     from clv_core.tiers import TierRules
-    from clv_core.validation import GateRules
 
     tiers, gate = model.tiers, model.gate
     chosen: dict[str, Any] = {"candidates": tuple(model.candidates)} if model.candidates else {}
@@ -95,9 +95,8 @@ def day_of(settings: Settings, checked: Transactions, now: Callable[[], Any] = u
 
 def of_file(file: Path, as_of: date | None, horizon_days: int | None, shown: Progress) -> Scored:
     """Scores of a file of orders, with the defaults of model.yaml; no config is read."""
-    from clv_core.transactions import check_orders
-
     from clv_core.scoring import score
+    from clv_core.transactions import check_orders
     from connectors.config import ModelSettings
 
     shown("reading orders", 0, 0)
@@ -140,7 +139,6 @@ def of_transactions(
 def backtest(file: Path | None, folder: Path, split: date | None, horizon_days: int | None, shown: Progress) -> Backtest:
     """The backtest of a file's orders, or of config's."""
     from clv_core.transactions import check_orders
-
     from clv_core.validation import backtest as judge
     from connectors.config import ModelSettings
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from decimal import Decimal
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from connectors import registry
 from connectors.settings import reveal
@@ -13,7 +13,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from datetime import datetime
 
-    from clv_core.labels import LabelRules
+    from clv_core.labels import Kind, LabelRules
+    from connectors import config
     from connectors.config import AudienceSettings, GuardrailSettings, LookalikeSettings, Settings
     from connectors.engine.audience import Account, AudienceRequest, Guardrails
     from connectors.engine.identity import IdentityRules
@@ -123,7 +124,7 @@ def labels(settings: Settings) -> LabelRules:
     """The rules of labels.yaml."""
     from clv_core.labels import LabelRule, LabelRules
 
-    kinds: dict[str, Any] = {"creative": settings.labels.creative, "objective": settings.labels.objective}
+    kinds: dict[Kind, list[config.LabelRule]] = {"creative": settings.labels.creative, "objective": settings.labels.objective}
     return LabelRules(
         tuple(
             LabelRule(rule.label, kind, tuple(rule.names), tuple(rule.campaign_ids))

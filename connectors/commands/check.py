@@ -20,9 +20,9 @@ def check_command(folder: Path, as_json: bool) -> int:
 
     Example: clvsync check --config config
     """
-    from connectors import job
+    from connectors import checkup
 
-    found = job.check(folder)
+    found = checkup.check(folder)
     failed = [one for one in found if not one["ok"]]
     if as_json:
         emit({"ok": not failed, "checks": found})

@@ -107,9 +107,9 @@ def _tell(found: dict[str, Any]) -> None:
     columns = ("tier", "customers", "share_of_customers", "clv", "share_of_clv")
     rows = [[one[column] for column in columns] for one in found["tiers"]]
     show_table(f"{found['customers']:,} customers scored (model {found['model']})", columns, rows)
-    columns = ("platform", "audience", "wanted", "snapshot", "pending", "unknown", "state", "lookalikes")
+    shown = ("platform", "audience", "wanted", "snapshot", "pending", "unknown", "state")
     rows = [
-        [*(one[column] for column in columns[:-1]), ", ".join(like["state"] for like in one["lookalikes"])]
+        [*(one[column] for column in shown), ", ".join(like["state"] for like in one["lookalikes"])]
         for one in found["audiences"]
     ]
     headings = ("platform", "audience", "wanted", "accepted", "pending", "unknown", "state", "lookalikes")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 import click
@@ -25,7 +26,7 @@ def hash_command(file: Path, platform: str, country: str | None, show_normalised
     from connectors.engine.identity import IdentityRules, hash_file
 
     recipe = registry.platform(platform).capabilities.recipe
-    out = click.get_text_stream("stdout")
+    out = sys.stdout
     report = hash_file(file, recipe, IdentityRules(default_country=country), show_normalised=show_normalised, write=out.write)
     out.flush()
     say(report.summary())

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import signal
+import sys
 import threading
 from contextlib import contextmanager
 from pathlib import Path
@@ -103,4 +104,4 @@ def _tell(addresses: dict[str, dict[str, str]], as_json: bool) -> None:
         for name, places in addresses.items():
             click.echo(f"{name:8}" + "  ".join(f"{kind} {address}" for kind, address in places.items()))
         click.echo("Serving until stopped (Ctrl-C).")
-    click.get_text_stream("stdout").flush()
+    sys.stdout.flush()

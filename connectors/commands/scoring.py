@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 FIGURES = ("spearman", "gini", "top10_capture", "top20_capture", "decile_wape", "bias", "mae", "log_likelihood")
 
 
-class Day(click.ParamType):
+class Day(click.ParamType[Any]):
     """A day written YYYY-MM-DD."""
 
     name = "date"
