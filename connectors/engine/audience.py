@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
-from connectors.protocol import AudienceSpec
+from connectors.protocol import AudienceSpec, Operation
 
 if TYPE_CHECKING:
     from connectors.engine.identity import IdentityRules
@@ -101,6 +101,25 @@ class Place:
 
     def __str__(self) -> str:
         return f"{self.platform}/{self.account}/{self.audience}"
+
+
+STREAM_ROWS = 50_000
+
+
+def limits_for(spec: AudienceSpec, capabilities: Capabilities) -> Capabilities:
+    """The platform's limits for this audience: a streamed exclusion is edited at any time, row by row, and never replaced."""
+    if not (spec.exclusion and capabilities.exclusion_path):
+        return capabilities
+    return replace(
+        capabilities,
+        operations=capabilities.operations - {Operation.REPLACE},
+        batch_rows=min(capabilities.batch_rows, STREAM_ROWS),
+        edit_interval_hours=0,
+        replace_interval_hours=0,
+        removal_floor=0,
+        settles=False,
+        mixed_operations=True,
+    )
 
 
 def splits(request: AudienceRequest, capabilities: Capabilities) -> bool:

@@ -136,12 +136,14 @@ class DeliveryWriter:
         """Nothing: the delivery is open in the journal."""
         with self._ledger.journal.transaction() as connection:
             connection.execute(
-                "INSERT INTO deliveries (id, audience, run, kind, state, target, created_at, counts) VALUES (?, ?, ?, ?, 'open', ?, ?, ?)",
+                "INSERT INTO deliveries (id, audience, run, kind, state, target, created_at, counts) "
+                "VALUES (?, ?, ?, ?, 'open', ?, ?, ?)",
                 (self.id, self._audience["id"], run, kind, target, now.isoformat(), json.dumps(counts)),
             )
             connection.executemany("INSERT INTO phases VALUES (?, ?, ?, ?, ?, ?)", self._phases)
             connection.executemany(
-                "INSERT INTO batches (delivery, phase, position, id, first_piece, pieces, rows, state) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+                "INSERT INTO batches (delivery, phase, position, id, first_piece, pieces, rows, state) "
+                "VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
                 self._batches,
             )
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from connectors.engine.snapshots import MAYBE, REFUSED, aligned, attach
-from connectors.engine.tables import name, number, quote, stream
+from connectors.engine.tables import fetch, name, number, quote, stream
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -73,10 +73,12 @@ class Diff:
             f"abs(w.value - s.value) > greatest({float(rules.band.amount)}, {float(rules.band.share)} * CAST(s.value AS DOUBLE)) "
             "OR (w.value IS NULL) <> (s.value IS NULL)"
         )
+        refused = "again" if rules.retry else "refused"
         connection.execute(
-            "CREATE OR REPLACE TEMP TABLE actions AS SELECT * FROM (SELECT row_digest, coalesce(w.member_key, s.member_key) AS member_key, "
-            f"CASE WHEN w.member_key IS NULL THEN 'remove' WHEN s.member_key IS NULL THEN 'add' "
-            f"WHEN s.state = {REFUSED} THEN '{'again' if rules.retry else 'refused'}' WHEN s.state = {MAYBE} THEN 'again' "
+            "CREATE OR REPLACE TEMP TABLE actions AS SELECT * FROM ("
+            "SELECT row_digest, coalesce(w.member_key, s.member_key) AS member_key, "
+            "CASE WHEN w.member_key IS NULL THEN 'remove' WHEN s.member_key IS NULL THEN 'add' "
+            f"WHEN s.state = {REFUSED} THEN '{refused}' WHEN s.state = {MAYBE} THEN 'again' "
             f"WHEN {moved} THEN 'value' WHEN {renew} THEN 'renew' END AS kind "
             "FROM wanted w FULL JOIN base s USING (row_digest)) WHERE kind IS NOT NULL"
         )
@@ -84,28 +86,21 @@ class Diff:
         return self._counts()
 
     def _counts(self) -> Changes:
-        found = (
-            self._connection.sql(
-                "WITH people AS (SELECT member_key, count(*) FILTER (kind = 'add') AS ins, count(*) FILTER (kind = 'remove') AS outs "
-                "FROM actions GROUP BY member_key) SELECT (SELECT count(*) FROM actions WHERE kind = 'add') AS ins, "
-                "(SELECT count(*) FROM actions WHERE kind = 'again') AS again, (SELECT count(*) FROM actions WHERE kind = 'remove') AS outs, "
-                "(SELECT count(*) FROM actions WHERE kind = 'value') AS moved, (SELECT count(*) FROM actions WHERE kind = 'renew') AS renewed, "
-                "(SELECT count(*) FROM actions WHERE kind = 'refused') AS refused, "
-                "(SELECT coalesce(sum(least(ins, outs)), 0)::BIGINT FROM people) AS paired"
-            )
-            .to_arrow_table()
-            .to_pylist()[0]
+        counts: dict[str, int] = dict(fetch(self._connection, "SELECT kind, count(*) FROM actions GROUP BY kind"))
+        paired = number(
+            self._connection,
+            "SELECT coalesce(sum(least(ins, outs)), 0)::BIGINT FROM (SELECT count(*) FILTER (kind = 'add') AS ins, "
+            "count(*) FILTER (kind = 'remove') AS outs FROM actions GROUP BY member_key)",
         )
         attach(self._connection, "base", self._base, self._key)
-        held = number(self._connection, f"SELECT count(*) FROM base WHERE state <> {REFUSED}")
         return Changes(
-            held=held,
-            added=found["ins"] + found["again"] - found["paired"],
-            removed=found["outs"] - found["paired"],
-            changed=found["paired"],
-            values=found["moved"],
-            renewed=found["renewed"],
-            refused=found["refused"],
+            held=number(self._connection, f"SELECT count(*) FROM base WHERE state <> {REFUSED}"),
+            added=counts.get("add", 0) + counts.get("again", 0) - paired,
+            removed=counts.get("remove", 0) - paired,
+            changed=paired,
+            values=counts.get("value", 0),
+            renewed=counts.get("renew", 0),
+            refused=counts.get("refused", 0),
         )
 
     def prepare(self, recipe: Recipe, kinds: Sequence[str]) -> None:
@@ -153,7 +148,7 @@ class Diff:
 
 
 def identifying(recipe: Recipe) -> list[str]:
-    """SQL expressions (BLOB, null where absent) of everything that finds a person: single identifiers, or parts that go together."""
+    """SQL (BLOB, null where absent) of everything that finds a person: single identifiers, or parts that go together."""
     expressions: dict[str, None] = {}
     for one in recipe.fields:
         if not one.identifies:

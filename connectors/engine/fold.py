@@ -107,7 +107,8 @@ class Fold:
         if self.replaces and states != {UNTOUCHED}:
             rest = "gone" if UNTOUCHED not in states and MAYBE not in states else "shaky"
             connection.execute(
-                f"INSERT INTO touched SELECT row_digest, '{rest}' FROM base WHERE row_digest NOT IN (SELECT row_digest FROM touched)"
+                f"INSERT INTO touched SELECT row_digest, '{rest}' FROM base "
+                "WHERE row_digest NOT IN (SELECT row_digest FROM touched)"
             )
 
     def _reader(self) -> pa.RecordBatchReader:

@@ -57,7 +57,13 @@ def forget(
         shutil.rmtree(work, ignore_errors=True)
         code = worst([line.pop("exit_code") for line in lines])
         left = sum(line["left"] for line in lines)
-        outcome = {"customers": len(keys), "audiences": lines, "left": left, "notes": _notes(len(keys), lines), "exit_code": code}
+        outcome = {
+            "customers": len(keys),
+            "audiences": lines,
+            "left": left,
+            "notes": _notes(len(keys), lines),
+            "exit_code": code,
+        }
         ledger.end_run(run, now(), code, {"customers": len(keys), "left": left})
     return outcome
 
@@ -67,7 +73,9 @@ def _notes(customers: int, lines: list[dict[str, Any]]) -> list[str]:
     for line in lines:
         where = f"{line['platform']} {line['account']} {line['audience']}"
         if line["left"]:
-            notes.append(f"{where}: {line['left']} rows are not yet confirmed as removed ({line['detail'] or line['state']}): run push again")
+            notes.append(
+                f"{where}: {line['left']} rows are not yet confirmed as removed ({line['detail'] or line['state']}): run push again"
+            )
         else:
             notes.append(f"{where}: {line['removed']} rows removed")
     return notes

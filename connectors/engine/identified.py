@@ -70,7 +70,8 @@ def row_digests(connection: duckdb.DuckDBPyConnection, identifiers: pa.Table) ->
     """
     connection.register("identifiers", identifiers)
     try:
-        query = f"SELECT CAST(md5({digest_input(identifiers.schema.names, identifiers.schema.types)}) AS UUID) AS d FROM identifiers"
+        content = digest_input(identifiers.schema.names, identifiers.schema.types)
+        query = f"SELECT CAST(md5({content}) AS UUID) AS d FROM identifiers"
         return connection.sql(query).to_arrow_table()["d"].combine_chunks()
     finally:
         connection.unregister("identifiers")

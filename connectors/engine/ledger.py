@@ -7,19 +7,20 @@ import hashlib
 import json
 import os
 from contextlib import contextmanager
-from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from connectors.engine.audience import Place
 from connectors.engine.files import file_digest, private_folder, settle_file, write_private
 from connectors.engine.journal import Journal
 from connectors.errors import ConfigurationError, FatalError, LockedError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
+    from datetime import datetime
     from pathlib import Path
 
     import pyarrow as pa
+
+    from connectors.engine.audience import Place
 
 _MISSING = "the state folder has {have} but no {lack}"
 _RESTORE = "restore the state folder from its backup; an empty one would forget who was sent"

@@ -37,7 +37,7 @@ def keep_lookalikes(
     status: AudienceStatus | None,
     now: datetime,
 ) -> tuple[list[dict[str, Any]], list[SyncError]]:
-    """The state of every lookalike (name, countries, size, state, detail) and the errors met, after making those that can be."""
+    """Every lookalike's state (name, countries, size, state, detail) and the errors met, after making those that can be."""
     audience = ledger.audience(item.place)
     shown: list[dict[str, Any]] = []
     errors: list[SyncError] = []

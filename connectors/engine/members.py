@@ -67,7 +67,7 @@ def build_members(
     suppressed: Collection[str] = (),
     also_strict: Collection[str] = (),
 ) -> Members:
-    """The people who may be sent, in the empty folder `work` (made, owner-only, removed by `close`).
+    """The people who may be sent, kept in the folder `work` (made, owner-only, removed by `close`).
 
     `scores`: the scores table; `contacts`: one row per customer, `email` and `phone` as lists, the rest text. `suppressed`:
     customer ids never to be sent. `also_strict`: ISO alpha-2 codes of further countries where both consents are needed.

@@ -19,7 +19,7 @@ _SEVERITY = (1, 2, 3, 4, 0)
 
 @dataclass
 class PushOutcome:
-    """`audiences`: the outcome dicts of every audience. `exit_code`: 0 done, 1 failed, 2 configuration, 3 guardrail, 4 resume."""
+    """`audiences`: one dict each. `exit_code`: 0 done, 1 failed, 2 configuration, 3 guardrail, 4 run again to resume."""
 
     audiences: list[dict[str, Any]] = field(default_factory=list)
     exit_code: int = 0

@@ -48,7 +48,7 @@ class PieceWriter:
         self._name = os.urandom(16)
         self._offsets: list[int] = []
         self._spare = spare_name(path)
-        self._file = open(os.open(self._spare, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb")
+        self._file = os.fdopen(os.open(self._spare, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb")
         self._file.write(_MAGIC + self._name)
         self._put(_encode(pa.RecordBatch.from_pylist([], schema=schema)))
 

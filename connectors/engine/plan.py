@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
-from connectors.engine.audience import Account, AudienceRequest, Place, specs, splits
+from connectors.engine.audience import Account, AudienceRequest, Place, limits_for, specs, splits
 from connectors.engine.deliveries import Delivery, fold_of, open_delivery
 from connectors.engine.diff import Changes, Diff, DiffRules
 from connectors.engine.guardrails import Source, trips
@@ -15,7 +15,7 @@ from connectors.engine.selection import select_members
 from connectors.engine.snapshots import recipe_fields
 from connectors.engine.tables import open_tables
 from connectors.engine.wanted import Wanted, WantedRows
-from connectors.protocol import AudienceSpec, Operation
+from connectors.protocol import AudienceSpec, Capabilities, Operation
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -47,6 +47,11 @@ class PlannedAudience:
     def place(self) -> Place:
         """Platform, account, audience."""
         return Place(*self.account.place, self.spec.key)
+
+    @property
+    def limits(self) -> Capabilities:
+        """What the platform allows for this audience."""
+        return limits_for(self.spec, self.account.capabilities)
 
     def row(self) -> dict[str, Any]:
         """The plan's JSON row: platform, account, audience, add, change, remove (rows), guardrail ("" or why), mode, notes."""
@@ -107,7 +112,7 @@ class Planner:
         audience = self.ledger.audience(item.place)
         item.generation = audience["generation"] if audience else 0
         delivery = open_delivery(self.ledger, audience)
-        if delivery is not None and audience is not None and not again and self.resumable(delivery, wanted, account):
+        if delivery is not None and audience is not None and not again and self.resumable(delivery, wanted, item.limits):
             return self._resumed(item, delivery)
         columns = recipe_fields(account.capabilities.recipe)
         connection = open_tables(self.work, memory="700MB")
@@ -128,11 +133,11 @@ class Planner:
             renew = self.now.date() - timedelta(days=max(1, spec.membership_days - min(30, spec.membership_days // 4)))
         return DiffRules(request.value_band, renew, retry)
 
-    def resumable(self, delivery: Delivery, wanted: Wanted, account: Account) -> bool:
+    def resumable(self, delivery: Delivery, wanted: Wanted, limits: Capabilities) -> bool:
         """Whether an open delivery leads to exactly these rows and can simply go on."""
         if delivery.target != wanted.target:
             return False
-        if delivery.kind == "replace" and delivery.started_at and not account.capabilities.settles:
+        if delivery.kind == "replace" and delivery.started_at and not limits.settles:
             return self.now - datetime.fromisoformat(delivery.started_at) < REPLACE_WINDOW
         return True
 
@@ -153,13 +158,19 @@ class Planner:
         return path, self.work_key
 
     def _decide(self, item: PlannedAudience, audience: dict[str, Any], refresh: bool) -> None:
-        changes, limits = item.changes, item.account.capabilities
+        changes, limits = item.changes, item.limits
         self._explain_tiers(item)
         escalated = audience.get("escalated", "")
         can_replace = Operation.REPLACE in limits.operations and item.wanted.rows > 0
         if escalated == "delete" or (escalated and not can_replace):
             item.mode = "recreate"
             item.notes.append("the platform refused a removal: the audience is deleted and made anew")
+            return
+        if not audience.get("remote_id") and limits.edit_interval_hours and item.wanted.rows < limits.minimum_size:
+            item.changes = Changes()
+            item.notes.append(
+                f"{item.wanted.rows:,} members: made once there are {limits.minimum_size:,}, as the platform needs to use it"
+            )
             return
         open_now, opens = self._replace_open(audience, limits.replace_interval_hours)
         wants_replace = self._wants_replace(item, audience, refresh, escalated)
@@ -186,8 +197,8 @@ class Planner:
             )
 
     def _by_replace(self, item: PlannedAudience) -> bool:
-        how = item.request.value_update or item.account.capabilities.value_updates
-        return item.spec.value_weighted and how == "replace" and Operation.REPLACE in item.account.capabilities.operations
+        how = item.request.value_update or item.limits.value_updates
+        return item.spec.value_weighted and how == "replace" and Operation.REPLACE in item.limits.operations
 
     def _replace_open(self, audience: dict[str, Any], hours: float) -> tuple[bool, str]:
         last = audience.get("last_replace_at")
@@ -197,7 +208,7 @@ class Planner:
         return self.now >= opens, opens.isoformat(timespec="minutes")
 
     def _wants_replace(self, item: PlannedAudience, audience: dict[str, Any], refresh: bool, escalated: str) -> str:
-        changes, limits = item.changes, item.account.capabilities
+        changes, limits = item.changes, item.limits
         if not audience.get("remote_id"):
             return ""
         if refresh:

@@ -98,10 +98,22 @@ class Pusher:
             outcome["state"], outcome["exit_code"] = "stopped", 3
             show_status(outcome, status)
             return
+        if item.mode in ("change", "replace", "resume") and status is not None:
+            self._remake_if_stuck(item, status)
         if item.mode != "nothing":
             handle = self._deliver(item, handle, outcome)
             status = connector.status(handle) if handle is not None and handle.remote_id else None
         self._finish(item, handle, status, outcome)
+
+    def _remake_if_stuck(self, item: PlannedAudience, status: AudienceStatus) -> None:
+        """Nothing: an audience too small to be edited any more, and of use to nobody, is planned to be made anew."""
+        if (
+            status.state is AudienceState.TOO_SMALL
+            and item.limits.edit_interval_hours
+            and item.wanted.rows >= item.limits.minimum_size
+        ):
+            item.mode = "recreate"
+            item.notes.append("the platform no longer edits this audience, which was too small: it is made anew")
 
     def _finish(
         self, item: PlannedAudience, handle: AudienceHandle | None, status: AudienceStatus | None, outcome: dict[str, Any]
@@ -202,7 +214,9 @@ class Pusher:
         if delivery is None:
             outcome["state"] = "done"
             return handle
-        sender = Sender(self.ledger, item.account.connector, handle, item.place, delivery, self.now(), self.progress)
+        sender = Sender(
+            self.ledger, item.account.connector, handle, item.place, delivery, item.limits, self.now(), self.progress
+        )
         sender.run()
         if delivery.waiting():
             raise OutcomeUnknownError("the platform's answer is missing for some batches", remedy="run again to resume")
@@ -214,7 +228,7 @@ class Pusher:
 
     def _prepare(self, item: PlannedAudience, audience: dict[str, Any]) -> None:
         """Nothing: the delivery's files are written and its intent is in the journal."""
-        limits = item.account.capabilities
+        limits = item.limits
         columns = recipe_fields(limits.recipe)
         connection = open_tables(self.planner.work, memory="900MB")
         try:

@@ -57,7 +57,9 @@ class Results:
             return None
         return date.fromisoformat(row["since"]), date.fromisoformat(row["until"])
 
-    def keep(self, place: tuple[str, str], since: date, until: date, days: Iterable[CampaignDay], now: datetime) -> tuple[int, int]:
+    def keep(
+        self, place: tuple[str, str], since: date, until: date, days: Iterable[CampaignDay], now: datetime
+    ) -> tuple[int, int]:
         """How many days' rows there are and how many were restated. The span is replaced as a whole, in one transaction.
 
         Rows of one ad and day that arrive in parts are added up. What changed or vanished goes to the restatements.
@@ -65,15 +67,21 @@ class Results:
         fresh = {_key(one): one for one in _merged(days)}
         span = (*place, since.isoformat(), until.isoformat())
         where = "platform = ? AND account_id = ? AND date BETWEEN ? AND ?"
-        old = {tuple(row[one] for one in KEY): row for row in self._journal.rows(f"SELECT * FROM campaign_days WHERE {where}", span)}
+        old = {
+            tuple(row[one] for one in KEY): row
+            for row in self._journal.rows(f"SELECT * FROM campaign_days WHERE {where}", span)
+        }
         gone = [row for key, row in old.items() if key not in fresh or _figures(row) != _figures(_plain(fresh[key]))]
         with self._journal.transaction() as connection:
             marks = ", ".join("?" for _ in COLUMNS)
             connection.executemany(
-                f"INSERT INTO restatements VALUES ({marks}, ?)", [(*(row[one] for one in COLUMNS), now.isoformat()) for row in gone]
+                f"INSERT INTO restatements VALUES ({marks}, ?)",
+                [(*(row[one] for one in COLUMNS), now.isoformat()) for row in gone],
             )
             connection.execute(f"DELETE FROM campaign_days WHERE {where}", span)
-            connection.executemany(f"INSERT INTO campaign_days VALUES ({marks})", [tuple(_plain(one).values()) for one in fresh.values()])
+            connection.executemany(
+                f"INSERT INTO campaign_days VALUES ({marks})", [tuple(_plain(one).values()) for one in fresh.values()]
+            )
             values = (*place, since.isoformat(), until.isoformat(), now.isoformat(), len(fresh), len(gone))
             connection.execute("INSERT INTO pulls VALUES (?, ?, ?, ?, ?, ?, ?)", values)
         return len(fresh), len(gone)

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
     from connectors.engine.audience import Place
     from connectors.engine.ledger import Ledger
+    from connectors.protocol import Capabilities
 
 UNKNOWN_ATTEMPTS = 3
 REJECTION_ATTEMPTS = 50
@@ -43,6 +44,7 @@ class Sender:
     handle: AudienceHandle
     place: Place
     delivery: Delivery
+    limits: Capabilities
     now: datetime
     progress: Callable[[str, int, int], None]
     pause: threading.Event = field(default_factory=threading.Event)
@@ -61,7 +63,7 @@ class Sender:
                 self._phase(phase, waiting)
 
     def _check_clock(self, operation: Operation, phase: int) -> None:
-        limits = self.connector.capabilities
+        limits = self.limits
         audience = self.ledger.audience(self.place) or {}
         column, hours = ("last_replace_at", limits.replace_interval_hours)
         if operation is not Operation.REPLACE:
@@ -98,7 +100,7 @@ class Sender:
         first, middle, last = sendings[:1], sendings[1:-1], sendings[1:][-1:]
         for one in first:
             self._send(pieces, operation, *one)
-        with ThreadPoolExecutor(max(1, self.connector.capabilities.concurrent_batches)) as pool:
+        with ThreadPoolExecutor(max(1, self.limits.concurrent_batches)) as pool:
             # the first batch opens a session and the last one closes it: only those between may overtake each other
             for done in [pool.submit(self._send_unless_paused, pieces, operation, *one) for one in middle]:
                 done.result()
@@ -146,7 +148,7 @@ class Sender:
                 self._refuse(row, refused, error.rows)
             except OutcomeUnknownError as error:
                 self._keep(row, state="unknown", unknown=batch.rows, detail=error.message)
-                if attempt + 1 >= UNKNOWN_ATTEMPTS or not self.connector.capabilities.set_semantics:
+                if attempt + 1 >= UNKNOWN_ATTEMPTS or not self.limits.set_semantics:
                     raise
             except (NotReadyError, RemovalRefusedError) as error:
                 self._keep(row, state="planned", detail=error.message)

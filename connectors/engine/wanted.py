@@ -71,7 +71,8 @@ class WantedRows:
         if merged:
             query += (
                 f" UNION ALL SELECT min(i.member_key), i.row_digest, max(s.value), {first} FROM again i "
-                f"JOIN chosen s USING (member_key) WHERE i.row_digest IN (SELECT row_digest FROM doubles{suffix}) GROUP BY i.row_digest"
+                f"JOIN chosen s USING (member_key) WHERE i.row_digest IN (SELECT row_digest FROM doubles{suffix}) "
+                "GROUP BY i.row_digest"
             )
         for view in ("once", "again"):
             self._connection.register(view, Pieces(identified.path, self._key).reader())
@@ -109,7 +110,8 @@ class WantedRows:
             "count(*) FILTER (NOT held AND present AND usable) AS people FROM candidates"
         )
         self._connection.execute(
-            "CREATE OR REPLACE TEMP TABLE chosen AS SELECT member_key, value FROM candidates WHERE NOT held AND present AND usable"
+            "CREATE OR REPLACE TEMP TABLE chosen AS SELECT member_key, value FROM candidates "
+            "WHERE NOT held AND present AND usable"
         )
         doubled = self._one(
             f"SELECT coalesce(sum(n - 1), 0)::BIGINT AS merged, count(*) AS groups FROM (SELECT row_digest, count(*) AS n "
@@ -148,4 +150,5 @@ def _mark(batch: pa.RecordBatch) -> np.ndarray[Any, np.dtype[np.uint64]]:
     values = pa.compute.fill_null(batch.column("value"), -1).to_numpy(zero_copy_only=False)
     cents = (values.astype(np.float64) * 100).round().astype(np.int64).astype(np.uint64)
     mixed = np.stack([words[:, 0] ^ (cents * _ODD), (words[:, 1] + cents) * _ODD], axis=1)
-    return np.bitwise_xor.reduce(mixed, axis=0)
+    mark: np.ndarray[Any, np.dtype[np.uint64]] = np.bitwise_xor.reduce(mixed, axis=0)
+    return mark

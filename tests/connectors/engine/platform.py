@@ -67,7 +67,7 @@ class Held:
 
 
 class Shelf:
-    """The platform. `by_person`: a removal takes along everybody who shares an identifier, as platforms that match people do."""
+    """The platform. `by_person`: a removal takes along all who share an identifier, as where people are matched, not rows."""
 
     def __init__(self, capabilities: Capabilities = LIMITS, clock: Clock | None = None, *, by_person: bool = False) -> None:
         self.capabilities, self.clock, self.by_person = capabilities, clock or Clock(), by_person

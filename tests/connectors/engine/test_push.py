@@ -368,7 +368,7 @@ def test_a_blocked_audience_is_reported(tmp_path: Path) -> None:
 def test_two_runs_at_once_are_refused(tmp_path: Path) -> None:
     world = World(tmp_path)
     plan = world.plan(EVERYBODY)
-    from connectors.engine.ledger import open_ledger
+
     other = open_ledger(world.ledger.folder, world.ledger.key)
     with other.run("push", world.clock()), pytest.raises(LockedError) as caught:
         push(plan, world.ledger, now=world.clock)
