@@ -1,0 +1,119 @@
+"""One folder of lists, as the engine's protocol asks for a platform: nothing is pending, nothing is throttled."""
+
+from __future__ import annotations
+
+import os
+import threading
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from connectors.errors import ConfigurationError, FatalError, RetriableError
+from connectors.file.formats import FORMATS
+from connectors.file.lists import MemberList
+from connectors.file.shelf import Entry, Shelf
+from connectors.protocol import AudienceHandle, AudienceState, AudienceStatus, Check, Receipt, utc_now
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+    from datetime import date, datetime
+
+    from connectors.file.settings import FileAccount, FileSettings
+    from connectors.protocol import AudienceSpec, Batch, CampaignDay, Capabilities, LookalikeSpec
+
+UPLOAD = "upload the list at the platform as a replacement of the last one"
+
+
+class FileConnector:
+    """Lists of one account; every list holds the whole audience as it should be now."""
+
+    def __init__(
+        self,
+        settings: FileSettings,
+        account: FileAccount,
+        capabilities: Capabilities,
+        *,
+        now: Callable[[], datetime] = utc_now,
+    ) -> None:
+        self.capabilities, self.account_id, self._now = capabilities, account.account_id, now
+        self._format = FORMATS[account.format]
+        self._shelf = Shelf(Path(settings.folder).expanduser() / account.account_id)
+        self._lock = threading.Lock()
+
+    def check(self) -> Sequence[Check]:
+        """Whether the folder can be written; makes nothing."""
+        folder = next(one for one in (self._shelf.folder, *self._shelf.folder.parents) if one.exists())
+        ok = folder.is_dir() and os.access(folder, os.W_OK | os.X_OK)
+        remedy = "" if ok else f"let this user write {folder}, or change folder in platforms.yaml"
+        return [Check(f"file {self.account_id} folder", ok, "" if ok else f"{folder} cannot be written", remedy)]
+
+    def find_or_create(self, spec: AudienceSpec, remote_id: str = "") -> AudienceHandle:
+        """The audience's list, made with its header alone when there is none."""
+        with self._lock:
+            entry = self._shelf.entries().get(remote_id) or self._shelf.named(spec.name)
+            if entry is None:
+                entry = self._make(spec)
+        return AudienceHandle("file", self.account_id, spec, remote_id=entry.id, path=entry.file)
+
+    def status(self, handle: AudienceHandle) -> AudienceStatus:
+        """Ready, with the exact number of rows; or missing."""
+        entry = self._shelf.entries().get(handle.remote_id)
+        if entry is None:
+            return AudienceStatus(AudienceState.MISSING)
+        return AudienceStatus(AudienceState.READY, entry.rows, entry.rows, detail=f"{entry.file}: {UPLOAD}")
+
+    def send(self, handle: AudienceHandle, batch: Batch) -> Receipt:
+        """Everything accepted but rows without an identifier; the file is on disk, whole, when this returns."""
+        with self._lock:
+            entry = self._shelf.entries().get(handle.remote_id)
+            if entry is None:
+                raise FatalError(f"the list {handle.path} is gone", remedy="the next run writes it anew", platform="file")
+            try:
+                written = self._list(entry, handle.spec).apply(batch)
+                stamp = self._now().isoformat(timespec="seconds")
+                self._shelf.keep(replace(entry, rows=written.rows, written_at=stamp))
+            except OSError as error:
+                raise RetriableError(f"{entry.file} cannot be written: {error.strerror}", platform="file") from error
+        rejected = {"no identifier": written.empty} if written.empty else {}
+        return Receipt(accepted=batch.rows - written.empty, rejected=rejected, remote_id=entry.id)
+
+    def settle(self, handle: AudienceHandle, reference: str, rows: int) -> Receipt:
+        """Accepted: nothing is ever pending."""
+        return Receipt(accepted=rows, remote_id=handle.remote_id)
+
+    def find_or_create_lookalike(self, seed: AudienceHandle, spec: LookalikeSpec) -> AudienceHandle:
+        """Raises ConfigurationError: lookalikes are made at the platform."""
+        raise ConfigurationError(
+            f"{spec.name!r}: a file makes no lookalike", remedy="make it at the platform, of the uploaded list", platform="file"
+        )
+
+    def delete(self, handle: AudienceHandle) -> None:
+        """Nothing: the list is gone from the folder (at the platform, only a person can delete it)."""
+        with self._lock:
+            entry = self._shelf.entries().get(handle.remote_id)
+            if entry is not None:
+                self._shelf.drop(entry)
+
+    def campaign_days(self, since: date, until: date) -> Iterator[CampaignDay]:
+        """Nothing: a folder has no campaigns."""
+        return iter(())
+
+    def close(self) -> None:
+        """Nothing: no file is open."""
+
+    def _make(self, spec: AudienceSpec) -> Entry:
+        try:
+            self._shelf.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            entry = self._shelf.new(spec.name)
+            self._list(entry, spec).create()
+            self._shelf.keep(entry)
+        except OSError as error:
+            raise ConfigurationError(
+                f"{self._shelf.folder} cannot be written: {error.strerror}",
+                remedy="change folder in platforms.yaml",
+                platform="file",
+            ) from error
+        return entry
+
+    def _list(self, entry: Entry, spec: AudienceSpec) -> MemberList:
+        return MemberList(self._shelf.path(entry), self._format, weighted=spec.value_weighted)

@@ -1,0 +1,23 @@
+"""The file connector's block in platforms.yaml."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from connectors.settings import AccountSettings, PlatformSettings
+
+
+class FileAccount(AccountSettings):
+    """One set of lists: `account_id` names its folder, `format` the platform whose upload page it is for."""
+
+    account_id: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$")]
+    format: Literal["meta", "google", "tiktok"]
+
+
+class FileSettings(PlatformSettings):
+    """Where the lists are kept: one sub-folder per account, readable by its owner alone."""
+
+    folder: Annotated[str, Field(min_length=1)]
+    accounts: list[FileAccount] = []
