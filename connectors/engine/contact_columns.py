@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import polars as pl
@@ -18,8 +18,9 @@ if TYPE_CHECKING:
 
     from connectors.engine.normalise import IdentityRules
 
+LONGEST_NAME = 100
 BIRTH_PARTS = {"birth_year": 1, "birth_month": 2, "birth_day": 3}
-BIRTH_DATE = r"^\s*(\d{4})[-/.]?(\d{2})[-/.]?(\d{2})(?:[T ].*)?$"
+BIRTH_DATE = r"^\s*([0-9]{4})[-/.]?([0-9]{2})[-/.]?([0-9]{2})(?:[T ].*)?$"
 
 
 @dataclass(frozen=True)
@@ -101,9 +102,10 @@ def text_of(column: pa.Array) -> pl.Series:
 
 def country_codes(names: pl.Series) -> pl.Series:
     """Alpha-2 codes (capitals) of codes and English names, null where unknown."""
-    distinct = names.drop_nulls().unique()
-    table = {name: alpha2(name) if len(name) < 100 else None for name in distinct.to_list()}
-    return names.replace_strict(table, default=None, return_dtype=pl.String) if table else nothing(len(names))
+    encoded: Any = names.to_arrow(compat_level=pl.CompatLevel.oldest()).dictionary_encode()
+    known = [alpha2(name) if name and len(name) < LONGEST_NAME else None for name in encoded.dictionary.to_pylist()]
+    codes = encoded.indices.fill_null(len(known))
+    return pl.Series(values=[*known, None], dtype=pl.String).gather(pl.Series(codes.to_numpy()))
 
 
 def _repaired(column: pa.Array) -> pl.Series:

@@ -9,6 +9,7 @@ import numpy as np
 import polars as pl
 
 from connectors.engine.digests import WIDTH, packed, sha256
+from connectors.engine.distinct import distinct
 from connectors.engine.identity_report import FieldReport
 from connectors.engine.normalise import RULES
 from connectors.engine.normalise.rule import EMPTY
@@ -17,8 +18,11 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from connectors.engine.contact_columns import Contacts, Values
+    from connectors.engine.distinct import Distinct
     from connectors.engine.normalise import IdentityRules, Settled
     from connectors.protocol import IdentifierField
+
+UNLIKE = ("email", "phone", "mobile_ad_id", "external_id")  # nearly every person has another one
 
 
 @dataclass
@@ -53,10 +57,19 @@ def judge(contacts: Contacts, field: IdentifierField, rules: IdentityRules) -> J
     counts = FieldReport()
     if values is None or (field.opt_in and field.name not in rules.opt_in):
         return Judged(field, np.empty(0, np.int64), None, *_nothing(field), counts)
-    settled = RULES[field.rule](values.text, values.countries, rules, hashed=field.hashed)
-    good, digests, text = carried(settled, hashed=field.hashed)
-    _count(counts, settled, values, contacts.people, len(good))
-    judged = Judged(field, good if values.people is None else values.people[good], None, digests, text, counts)
+    rule = RULES[field.rule]
+    once = None if field.source in UNLIKE else distinct(values)
+    if once is not None and rule.by_country and values.countries is not None and not rule.certain(once.text, rules):
+        once = once.by_country(values.countries)
+    text, countries = (values.text, values.countries) if once is None else (once.text, once.countries)
+    settled = rule(text, countries, rules, hashed=field.hashed)
+    good, digests, texts = carried(settled, hashed=field.hashed)
+    _count(counts, settled, None if once is None else np.bincount(once.codes, minlength=len(text)))
+    if once is not None:
+        good, digests, texts = _dealt_out(once.codes, len(text), good, digests, texts)
+    counts.valid = len(good)
+    counts.empty = contacts.people - _people_given(values, settled, once)
+    judged = Judged(field, good if values.people is None else values.people[good], None, digests, texts, counts)
     if values.people is not None and len(good) and not (np.diff(judged.people) > 0).all():
         judged.slots = ranks(judged.people)
         _drop_repeats(judged)
@@ -64,6 +77,25 @@ def judge(contacts: Contacts, field: IdentifierField, rules: IdentityRules) -> J
         counts.surplus = int(surplus.sum())
         judged.only(~surplus)
     return judged
+
+
+def _dealt_out(
+    codes: NDArray[np.int64],
+    size: int,
+    good: NDArray[np.int64],
+    digests: NDArray[np.uint8] | None,
+    text: pl.Series | None,
+) -> tuple[NDArray[np.int64], NDArray[np.uint8] | None, pl.Series | None]:
+    """What travels of every row, from what travels of the different values."""
+    rank = np.full(size, -1, np.int64)
+    rank[good] = np.arange(len(good))
+    chosen = rank[codes]
+    if len(good) < size - 1 or (chosen < 0).any():
+        rows = np.flatnonzero(chosen >= 0)
+        chosen = chosen[rows]
+    else:
+        rows = np.arange(len(codes))
+    return rows, None if digests is None else digests[chosen], None if text is None else text.gather(chosen)
 
 
 def carried(settled: Settled, *, hashed: bool) -> tuple[NDArray[np.int64], NDArray[np.uint8] | None, pl.Series | None]:
@@ -94,28 +126,35 @@ def _drop_repeats(judged: Judged) -> None:
     judged.only(first)
 
 
-def _count(counts: FieldReport, settled: Settled, values: Values, people: int, good: int) -> None:
-    counts.valid = good
-    if settled.digests is not None:
-        counts.hashed_before = len(settled.digests) - settled.digests.null_count()
-    blank = 0
-    if settled.reasons.null_count() < len(settled.reasons):
-        for reason, count in settled.reasons.drop_nulls().value_counts().iter_rows():
-            if reason == EMPTY:
-                blank = count
-            else:
-                counts.invalid[reason] = count
+def _count(counts: FieldReport, settled: Settled, weights: NDArray[np.int64] | None) -> None:
+    """Nothing: reasons, notes and digests given are counted; `weights` say how many rows have each value."""
+
+    def weighed(column: pl.Series) -> dict[str, int]:
+        if column.null_count() == len(column):
+            return {}
+        frame = pl.DataFrame({"c": column, "w": np.ones(len(column), np.int64) if weights is None else weights})
+        return dict(frame.drop_nulls().group_by("c").agg(pl.col("w").sum()).sort("c").iter_rows())
+
+    counts.invalid.update({reason: count for reason, count in weighed(settled.reasons).items() if reason != EMPTY and count})
     if settled.notes is not None:
-        counts.notes.update(dict(settled.notes.drop_nulls().value_counts().iter_rows()))
-    if values.people is None:
-        counts.empty = people - good - counts.invalid.total()
+        counts.notes.update(weighed(settled.notes))
+    if settled.digests is not None:
+        given = settled.digests.is_not_null().to_numpy()
+        counts.hashed_before = int(given.sum() if weights is None else weights[given].sum())
+
+
+def _people_given(values: Values, settled: Settled, once: Distinct | None) -> int:
+    """How many people gave a value, good or bad."""
+    if settled.reasons.null_count() == len(settled.reasons):
+        blank = settled.values.is_null()
+        if settled.digests is not None:
+            blank &= settled.digests.is_null()
     else:
-        given = (
-            values.text.is_not_null() & (settled.reasons.is_null() | (settled.reasons != EMPTY))
-            if blank
-            else values.text.is_not_null()
-        )
-        counts.empty = people - len(np.unique(values.people[given.to_numpy()]))
+        blank = (settled.reasons == EMPTY).fill_null(False) | (values.text if once is None else once.text).is_null()
+    given = ~blank.to_numpy()
+    if once is not None:
+        given = given[once.codes]
+    return int(given.sum()) if values.people is None else len(np.unique(values.people[given]))
 
 
 def _nothing(field: IdentifierField) -> tuple[NDArray[np.uint8] | None, pl.Series | None]:

@@ -45,10 +45,14 @@ def laid_out(
     found = _identifiers(fields, len(ids))
     report.by_identifiers.update({n: int((np.minimum(found, 3) == n).sum()) for n in range(4)})
     rows = [_rows(ids, fields, recipe, found > 0, number) for number in range(_depth(fields, recipe))]
-    table = pa.Table.from_batches(rows, schema=schema_of(recipe)).combine_chunks()
-    report.rows = len(table)
-    batch = table.to_batches()[0] if len(table) else pa.RecordBatch.from_pylist([], schema=schema_of(recipe))
+    batch = rows[0] if len(rows) == 1 else _one(rows)
+    report.rows = batch.num_rows
     return batch, report
+
+
+def _one(rows: Sequence[pa.RecordBatch]) -> pa.RecordBatch:
+    table = pa.Table.from_batches(rows).combine_chunks()
+    return pa.RecordBatch.from_arrays([column.combine_chunks() for column in table.columns], schema=table.schema)
 
 
 def _complete(fields: Sequence[Judged], people: int, report: IdentityReport) -> None:

@@ -1,7 +1,7 @@
 """Identifiers that too many people have: usually a shop's own address, a call centre's phone, a dummy.
 
-Counted in flat memory: two tables of counters by two different parts of the key; an identifier is shared when both counters
-exceed the limit (fewer than one in a million others are taken for one below ten million people).
+Counted exactly up to a few million values; beyond that in flat memory, by two tables of counters over different parts of the
+key: an identifier is shared when both exceed the limit (at ten million people fewer than one in a million are so by chance).
 """
 
 from __future__ import annotations
@@ -24,40 +24,65 @@ if TYPE_CHECKING:
     from connectors.engine.normalise import IdentityRules
     from connectors.protocol import IdentifierField, Recipe
 
+EXACT = 4_000_000  # keys held per field (32 MB) before counters take over
 BITS = 22
 MASK = np.uint64((1 << BITS) - 1)
 
 
 class SharedIdentifiers:
-    """Counters of identifiers per field, over as many chunks as are added."""
+    """How many people have each identifier, per field, over as many chunks as are added."""
 
-    def __init__(self, limit: int) -> None:
+    def __init__(self, limit: int, *, exact: int = EXACT) -> None:
         self.limit = limit
+        self._exact = exact
+        self._keys: dict[str, list[NDArray[np.uint64]]] = {}
         self._counts: dict[str, NDArray[np.uint32]] = {}
+        self._crowded: dict[str, tuple[NDArray[np.uint64], NDArray[np.int64]]] = {}
 
     def add(self, judged: Judged) -> None:
         """Nothing: the field's values are counted (once per person)."""
-        if not self.limit or not counted(judged.field):
+        name = judged.field.name
+        if not self.limit or not counted(judged.field) or not len(judged.people):
             return
-        table = self._counts.setdefault(judged.field.name, np.zeros((2, 1 << BITS), np.uint32))
-        for row, places in zip(table, _places(judged.keys()), strict=True):
-            np.add.at(row, places, 1)
+        waiting = self._keys.setdefault(name, [])
+        waiting.append(judged.keys())
+        self._crowded.pop(name, None)
+        if name in self._counts or sum(map(len, waiting)) > self._exact:
+            table = self._counts.setdefault(name, np.zeros((2, 1 << BITS), np.uint32))
+            for keys in waiting:
+                for row, places in zip(table, _places(keys), strict=True):
+                    np.add.at(row, places, 1)
+            waiting.clear()
 
     def marks(self, judged: Judged) -> NDArray[np.bool_] | None:
         """Which of the field's values too many people have; None: none of them."""
-        table = self._counts.get(judged.field.name)
-        if table is None or int(table.max()) <= self.limit:
-            return None
-        first, second = _places(judged.keys())
-        found: NDArray[np.bool_] = (table[0][first] > self.limit) & (table[1][second] > self.limit)
+        if (table := self._counts.get(judged.field.name)) is not None:
+            first, second = _places(judged.keys())
+            found: NDArray[np.bool_] = (table[0][first] > self.limit) & (table[1][second] > self.limit)
+        else:
+            keys, _ = self._exactly(judged.field.name)
+            if not len(keys):
+                return None
+            found = np.isin(judged.keys(), keys)
         return found if found.any() else None
 
     def report(self, field: IdentifierField, counts: FieldReport) -> None:
         """Nothing: the field's counts say how many identifiers too many people have, and on how many people."""
-        table = self._counts.get(field.name)
-        if table is not None:
-            crowded = table[0][table[0] > self.limit]
-            counts.shared, counts.shared_identifiers = int(crowded.sum()), len(crowded)
+        if (table := self._counts.get(field.name)) is not None:
+            sizes = table[0][table[0] > self.limit].astype(np.int64)
+        else:
+            _, sizes = self._exactly(field.name)
+        counts.shared, counts.shared_identifiers = int(sizes.sum()), len(sizes)
+
+    def _exactly(self, name: str) -> tuple[NDArray[np.uint64], NDArray[np.int64]]:
+        """The keys that too many people have, and how many have each."""
+        if name not in self._crowded:
+            keys = np.sort(np.concatenate([np.empty(0, np.uint64), *self._keys.get(name, [])]))
+            starts = np.flatnonzero(np.concatenate(([True], keys[1:] != keys[:-1]))) if len(keys) else np.empty(0, np.int64)
+            sizes = np.diff(np.append(starts, len(keys)))
+            many = sizes > self.limit
+            self._crowded[name] = keys[starts[many]], sizes[many]
+        return self._crowded[name]
 
 
 def counted(field: IdentifierField) -> bool:

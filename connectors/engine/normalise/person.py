@@ -54,14 +54,14 @@ def settle_month(values: pl.Series, _countries: pl.Series, _rules: IdentityRules
 
 def settle_day(values: pl.Series, _countries: pl.Series, _rules: IdentityRules) -> Settled:
     """01 to 31, also from 1st, 2nd ..."""
-    day = pl.DataFrame({"v": _whole(_folded(values))}).select(pl.col("v").str.replace(r"^(\d{1,2})(?:st|nd|rd|th)$", "${1}"))
+    day = pl.DataFrame({"v": _whole(_folded(values))}).select(pl.col("v").str.replace(r"^([0-9]{1,2})(?:st|nd|rd|th)$", "${1}"))
     return _looked_up(day["v"], DAY_NUMBERS, "not a day")
 
 
 def settle_year(values: pl.Series, _countries: pl.Series, rules: IdentityRules) -> Settled:
     """Four digits, from 1900 to the current year; two digits are refused, for their century would be a guess."""
     frame = pl.DataFrame({"v": _whole(_folded(values))})
-    frame = frame.with_columns(year=pl.col("v").str.extract(r"^(\d{4})$", 1).cast(pl.Int32))
+    frame = frame.with_columns(year=pl.col("v").str.extract(r"^([0-9]{4})$", 1).cast(pl.Int32))
     latest = rules.latest_year or 9999
     frame = frame.with_columns(
         reason=pl.when(pl.col("year").is_null())
@@ -74,7 +74,7 @@ def settle_year(values: pl.Series, _countries: pl.Series, rules: IdentityRules) 
 
 def _whole(values: pl.Series) -> pl.Series:
     """Numbers that a spreadsheet made decimal (7.0) as whole numbers again."""
-    return values.str.replace(r"^(\d+)\.0+$", "${1}")
+    return values.str.replace(r"^([0-9]+)\.0+$", "${1}")
 
 
 SOURCE = "Meta customer-information-parameters"

@@ -64,6 +64,7 @@ def _core(text: str) -> tuple[str, str]:
 
 
 def _number(core: str, digits: str, country: str | None, rules: IdentityRules) -> Answer:
+    core = core.lstrip("( ")
     if core.startswith("+"):
         return _parsed("+" + core.lstrip("+").replace("+", " "), digits.lstrip("0"), None, rules)
     if country:

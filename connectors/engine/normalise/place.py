@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 NOT_LETTERS = r"[\p{P}\p{S}\p{N}\s\p{Cc}\p{Cf}]+"
 US_TERRITORIES = ("US", "PR", "VI", "GU", "AS", "MP", "UM")
-ZIP = r"^\s*(\d{5})(?:\s*-\s*\d{4}|\s*-\s*|\d{4})?\s*$"
+ZIP = r"^\s*([0-9]{5})(?:\s*-\s*[0-9]{4}|\s*-\s*|[0-9]{4})?\s*$"
 
 
 def fast_city(values: pl.Series, _countries: pl.Series | None, _rules: IdentityRules) -> pl.Series:
@@ -77,7 +77,7 @@ def settle_postal_meta(values: pl.Series, countries: pl.Series, rules: IdentityR
     cut = pl.col("v").str.extract(r"^([^-]*)", 1) if rules.postal_hyphen == "cut" else pl.col("v")
     other = cut.str.replace_all(r"[\s\p{P}\p{S}]+", "")
     american = pl.col("c").is_in(US_TERRITORIES).fill_null(False)
-    extended = pl.col("c").is_null() & pl.col("v").str.contains(r"^\d{5}-\d{4}$")
+    extended = pl.col("c").is_null() & pl.col("v").str.contains(r"^[0-9]{5}-[0-9]{4}$")
     frame = frame.with_columns(
         v=pl.when(american | extended).then(zip_code).otherwise(other.str.normalize("NFC")),
         reason=pl.when(american & zip_code.is_null())
@@ -96,10 +96,14 @@ def settle_postal_google(values: pl.Series, countries: pl.Series, _rules: Identi
         v=pl.col("v").str.replace_all(INVISIBLE, "").str.replace_all(r"\s+", " ").str.strip_chars(),
     )
     american = pl.col("c").is_in(US_TERRITORIES).fill_null(False)
-    tidy = pl.col("v").str.replace(r"^(\d{5})\s*-\s*(\d{4})$", "${1}-${2}").str.replace(r"^(\d{5})(\d{4})$", "${1}-${2}")
+    tidy = (
+        pl.col("v")
+        .str.replace(r"^([0-9]{5})\s*-\s*([0-9]{4})$", "${1}-${2}")
+        .str.replace(r"^([0-9]{5})([0-9]{4})$", "${1}-${2}")
+    )
     frame = frame.with_columns(
         v=pl.when(american).then(tidy).otherwise("v"),
-        reason=pl.when(american & ~tidy.str.contains(r"^\d{5}(-\d{4})?$"))
+        reason=pl.when(american & ~tidy.str.contains(r"^[0-9]{5}(-[0-9]{4})?$"))
         .then(pl.lit("not a ZIP code"))
         .when(~pl.col("v").str.contains(r"[\p{L}\p{N}]"))
         .then(pl.lit("no letters or digits")),

@@ -82,6 +82,12 @@ class Rule:
         rest = self._rest(values.filter(left), None if countries is None else countries.filter(left), rules, hashed)
         return rest.spread(left, quick)
 
+    def certain(self, values: pl.Series, rules: IdentityRules) -> bool:
+        """Whether every value is settled at first sight, so that its country doesn't matter."""
+        if self.fast is None:
+            return False
+        return self.fast(values.str.strip_chars(), None, rules).null_count() == values.null_count()
+
     def _rest(self, values: pl.Series, countries: pl.Series | None, rules: IdentityRules, hashed: bool) -> Settled:
         frame = pl.DataFrame({"raw": values, "country": nothing(len(values)) if countries is None else countries})
         frame = frame.with_columns(reason=pl.when(pl.col("raw").str.len_bytes() > MAXIMUM_BYTES).then(pl.lit(TOO_LONG)))

@@ -1,0 +1,129 @@
+"""Identity on one core beside the Meta SDK's own `format_params` and plain hashlib on ready bytes, all in the same run.
+
+1,000,000 customers, seven Meta fields (e-mail; phone, 6% in national formats; first and last name, city, postal code, country):
+once with names and cities of a small world, once with many different ones (200,000 last names, 50,000 first names, 40,000
+postal codes, 30,000 cities). Peak memory above the input is measured in chunks, at one and at ten million rows.
+Goals: 6 times the SDK, 40% of raw SHA-256, under 300 MB.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import resource
+import subprocess
+import sys
+import time
+from typing import TYPE_CHECKING, Any
+
+from tests.benchmarks._people import SOURCES, people
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from connectors.protocol import Recipe
+
+ROWS = 1_000_000
+SDK_ROWS = 100_000  # the SDK's time is linear in rows
+SCHEMA = ("EMAIL", "PHONE", "FN", "LN", "CT", "ZIP", "COUNTRY")
+RULES = ("email_plain", "phone_digits", "name_meta", "name_meta", "city_meta", "postal_meta", "country_lower")
+
+
+def main() -> None:
+    """Nothing: ratios are printed. Each part runs in a process of its own, pinned to one core."""
+    threads = {name: "1" for name in ("POLARS_MAX_THREADS", "OMP_NUM_THREADS", "OMP_THREAD_LIMIT")}
+    for part in ("small", "large", "1", "10"):
+        command = [sys.executable, "-m", "tests.benchmarks.identity_speed", part]
+        done = subprocess.run(command, env=os.environ | threads, stdout=subprocess.PIPE, text=True, check=True)
+        print(shown(part, json.loads(done.stdout)), flush=True)
+
+
+def shown(part: str, found: dict[str, float]) -> str:
+    """The part's figures for people."""
+    if part.isdigit():
+        return f"identity, {int(found['rows']):,} rows in chunks: {found['megabytes']:.0f} MB above the input (limit 300)"
+    lines = [
+        f"identity, {part} domains: {found['ours']:,.0f} customers per CPU second",
+        f"  {found['ours'] / found['sdk']:.1f} x the Meta SDK's format_params ({found['sdk']:,.0f}; goal 6)",
+        f"  {found['ours'] / found['raw']:.0%} of raw SHA-256 on ready bytes ({found['raw']:,.0f}; goal 40%)",
+        f"  whole table at once: {found['megabytes']:.0f} MB above the input, output included",
+    ]
+    return "\n".join(lines)
+
+
+def recipe() -> Recipe:
+    """Meta's seven fields."""
+    from connectors.protocol import IdentifierField, Recipe
+
+    fields = [
+        IdentifierField(name, source, rule, identifies=name in ("EMAIL", "PHONE"))
+        for name, source, rule in zip(SCHEMA, SOURCES, RULES, strict=True)
+    ]
+    return Recipe("benchmark", tuple(fields), spill=True)
+
+
+def speed(size: str) -> dict[str, float]:
+    """Customers per CPU second: ours, the SDK's, and hashlib's on ready bytes."""
+    import hashlib
+
+    import pyarrow as pa
+    from facebook_business.adobjects.customaudience import CustomAudience
+
+    from connectors.engine.identity import IdentityRules, identify
+
+    columns = people(ROWS, size)
+    contacts = pa.table({"customer_id": [str(n) for n in range(ROWS)], **columns})
+    ready = [text.encode() for column in columns.values() for text in column]
+    raw = _rate(ROWS, lambda: [hashlib.sha256(one).digest() for one in ready])
+    users = [list(row) for row in zip(*(column[:SDK_ROWS] for column in columns.values()), strict=True)]
+    sdk = _rate(SDK_ROWS, lambda: CustomAudience.format_params(list(SCHEMA), users, is_raw=True))
+    del ready, users, columns
+    identify(contacts.slice(0, 10_000), recipe(), IdentityRules())  # imports and metadata are not what is measured
+    _forget_peak()
+    before = _resident()
+    kept: list[Any] = []
+    ours = _rate(ROWS, lambda: kept.append(identify(contacts, recipe(), IdentityRules())))
+    return {"ours": ours, "sdk": sdk, "raw": raw, "megabytes": _peak() - before}
+
+
+def memory(millions: int) -> dict[str, float]:
+    """Peak memory above the input when chunks are identified one after the other and let go."""
+    import pyarrow as pa
+
+    from connectors.engine.identity import IdentityReport, IdentityRules, identify_batches
+
+    chunk = 100_000
+    columns = people(chunk, "large")
+    batch = pa.table({"customer_id": [str(n) for n in range(chunk)], **columns}).to_batches()[0]
+    _forget_peak()
+    before, rows = _resident(), 0
+    batches = (batch for _ in range(millions * 10))
+    for found in identify_batches(batches, recipe(), IdentityRules(), IdentityReport()):
+        rows += found.num_rows
+    return {"rows": rows, "megabytes": _peak() - before}
+
+
+def _rate(rows: int, work: Callable[[], object]) -> float:
+    started = time.process_time()
+    work()
+    return rows / (time.process_time() - started)
+
+
+def _forget_peak() -> None:
+    with open("/proc/self/clear_refs", "w") as switch:
+        switch.write("5")
+
+
+def _resident() -> float:
+    with open("/proc/self/statm") as numbers:
+        return int(numbers.read().split()[1]) * resource.getpagesize() / 1e6
+
+
+def _peak() -> float:
+    with open("/proc/self/status") as lines:
+        return next(int(line.split()[1]) for line in lines if line.startswith("VmHWM")) / 1e3
+
+
+if __name__ == "__main__":
+    os.sched_setaffinity(0, {max(os.sched_getaffinity(0))})
+    print(json.dumps(memory(int(sys.argv[1])) if sys.argv[1].isdigit() else speed(sys.argv[1])))
