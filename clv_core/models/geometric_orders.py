@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar, Self, TypeVar
+from typing import TYPE_CHECKING, ClassVar, Self, TypeVar
 
 import numpy as np
 from scipy.special import expit
 
-from clv_core.models.base import CannotFitError, Floats, Parameter
+from clv_core.models.base import Floats, Parameter
 from clv_core.models.beta_geometric import BetaGeometric
 from clv_core.models.chunks import each_chunk
 from clv_core.models.fitted import Fitted
@@ -16,6 +16,10 @@ from clv_core.models.histories import Histories, checked, distinct, merge
 from clv_core.models.optimum import Optimum, climb, maximise
 from clv_core.models.purchases import discounted_purchases, expected_purchases
 
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+TINY = 1e-6  # drop-out, when its effect is asked for
 REPEATERS = 10  # fewer repeat buyers than this say nothing about four parameters
 ROUGH = 1500  # rows that the starts climb before the best of them meets all rows
 NO_DROP_OUT = "no drop-out in the data: p_alive is 1 for all, so tiers and stages by churn are empty"
@@ -45,15 +49,11 @@ class GeometricOrders(Fitted):
         thin = rows.thin(ROUGH)
         rough = BetaGeometric(thin, cls.entry) if thin is not rows and thin.repeaters else None
         stays = climb(surface.rate, starts[0][:2], lower[:2], upper[:2])
-        try:
-            best = maximise(surface, starts, lower, upper, rough)
-        except CannotFitError:
-            best = None
-        if stays.converged and (best is None or best.value < stays.value + 0.01):
+        edges = [np.append(stays.theta, np.log([TINY, b])) for b in (0.1, 1.0, 10.0, 100.0)]
+        if nobody_leaves(lambda theta: surface(theta)[:2], stays, edges, starts):
             return limit_without_drop_out(cls, stays)
-        if best is None:
-            raise CannotFitError(f"{cls.name} did not converge: choose another model or a longer history")
-        return cls.at(best)
+        best = maximise(surface, starts, lower, upper, rough)
+        return limit_without_drop_out(cls, stays) if best.value < stays.value + 0.01 else cls.at(best)
 
     def p_alive(self, x: Floats, t_x: Floats, T: Floats) -> Floats:
         """Probability, in [0, 1], of still being a customer at T. Shapes (n,), weeks."""
@@ -131,6 +131,19 @@ class GeometricOrders(Fitted):
 
 
 Model = TypeVar("Model", bound=Fitted)
+
+
+def nobody_leaves(
+    slope: Callable[[Floats], tuple[float, Floats]], stays: Optimum, edges: Sequence[Floats], starts: Sequence[Floats]
+) -> bool:
+    """Whether the likelihood is highest where nobody drops out.
+
+    That is so when a little drop-out of any kind (the edges, by the slope along their third parameter) lowers it, and none of
+    the starts lies above it.
+    """
+    if not stays.converged or any(slope(edge)[1][2] > 0 for edge in edges):
+        return False
+    return all(slope(start)[0] < stays.value for start in starts)
 
 
 def limit_without_drop_out(model: type[Model], stays: Optimum) -> Model:

@@ -17,7 +17,8 @@ Surface = Callable[[Floats], tuple[float, Floats, Floats]]  # log-parameters -> 
 
 ENOUGH = 1e-8  # a step that promises less log-likelihood than this ends the climb
 ROUGHLY = 1e-3  # the same on a stand-in
-STEPS = 200
+FLAT = 1e-5
+STEPS = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +88,8 @@ def climb(surface: Surface, start: Floats, lower: Floats, upper: Floats, enough:
             radius = max(radius, 2.0 * min(length, radius))
         elif gain < 0.1 * expected:
             radius *= 0.5
-        flat = abs(gain) < enough and float(np.abs(moved).max()) < 1e-3
+        far = float(np.abs(moved).max())
+        flat = (abs(gain) < enough and far < 1e-3) or (abs(gain) < FLAT and far > 0.3)  # arrived, or on a ridge without end
         theta, value, gradient, hessian = trial, reached, new_gradient, new_hessian
         if flat:
             converged = True

@@ -7,19 +7,21 @@ discounted expected orders: Fader, Hardie, Lee, J. of Marketing Research 42 (200
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar, Self
+from typing import TYPE_CHECKING, ClassVar, Self
 
 import numpy as np
 from scipy.special import roots_legendre
 
-from clv_core.models.base import CannotFitError, Floats
 from clv_core.models.chunks import each_chunk
 from clv_core.models.fitted import Fitted
-from clv_core.models.geometric_orders import REPEATERS, limit_without_drop_out, purchase_rate
+from clv_core.models.geometric_orders import REPEATERS, TINY, limit_without_drop_out, nobody_leaves, purchase_rate
 from clv_core.models.histories import checked, distinct, merge
 from clv_core.models.optimum import climb, maximise
 from clv_core.models.pareto_likelihood import ParetoLikelihood
 from clv_core.models.pareto_tail import Places, tail
+
+if TYPE_CHECKING:
+    from clv_core.models.base import Floats
 
 ROUGH = 1500
 SHAPES = ((0.5, 0.5, 1.0), (1.0, 1.0, 3.0), (0.3, 2.0, 4.0))  # starts: r, s, and beta in alphas
@@ -47,15 +49,11 @@ class ParetoNbd(Fitted):
         rough = ParetoLikelihood(thin) if thin is not rows and thin.repeaters else None
         surface = ParetoLikelihood(rows)
         stays = climb(surface.rate, starts[0][:2], lower[:2], upper[:2])
-        try:
-            best = maximise(surface, starts, lower, upper, rough)
-        except CannotFitError:
-            best = None
-        if stays.converged and (best is None or best.value < stays.value + 0.01):
+        edges = [np.append(stays.theta, np.log([TINY, b * week])) for b in (0.03, 0.3, 3.0, 30.0, 300.0)]
+        if nobody_leaves(surface.slope, stays, edges, starts):
             return limit_without_drop_out(cls, stays)
-        if best is None:
-            raise CannotFitError("pareto_nbd did not converge: choose another model or a longer history")
-        return cls.at(best)
+        best = maximise(surface, starts, lower, upper, rough)
+        return limit_without_drop_out(cls, stays) if best.value < stays.value + 0.01 else cls.at(best)
 
     def p_alive(self, x: Floats, t_x: Floats, T: Floats) -> Floats:
         """Probability, in [0, 1], of still being a customer at T. Shapes (n,), weeks."""
@@ -125,6 +123,7 @@ class ParetoNbd(Fitted):
         if decay == 0:
             return scale * logs if s == 1.0 else scale * np.expm1((1.0 - s) * logs) / (1.0 - s)
         reach = np.minimum(logs, np.log1p(NEGLIGIBLE / (decay * scale)))
+        reach = np.minimum(reach, NEGLIGIBLE / max(s - 1.0, 1e-9))
         points, weights = roots_legendre(NODES)
         v = 0.5 * reach[:, None] * (1.0 + points)
         height = np.exp((1.0 - s) * v - decay * scale[:, None] * np.expm1(v))

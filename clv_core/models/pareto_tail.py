@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from clv_core.models.base import Floats
     from clv_core.models.histories import Indices
 
-MOST_LEVELS = 3000
+MOST_LEVELS = 1200
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,14 +80,30 @@ def _each(theta: Floats, places: Places, *, slopes: bool) -> Floats:
 
 
 def _fraction(theta: Floats, x: Floats, t: Floats, *, slopes: bool) -> Floats:
-    """G, and if asked for its four slopes, by the continued fraction from its last level to its first."""
+    """G, and if asked for its four slopes; places that need more levels than most are worked out apart."""
+    near, far = sorted((theta[1], theta[3]))
+    levels = _levels(np.sqrt((near + t) / (far + t)))
+    most = int(levels.max())
+    slow = levels > max(64, most // 8)
+    if most <= 64 or slow.all():
+        return _descend(theta, x, t, most, slopes=slopes)
+    shape = np.broadcast_shapes(x.shape, t.shape)
+    result = np.empty((5 if slopes else 1, *shape))
+    for part in (slow, ~slow):
+        chosen = np.flatnonzero(part.ravel())  # t varies along the last axis
+        some = x if x.shape[-1:] == (1,) and t.size > 1 else x[..., chosen]
+        result[..., chosen] = _fraction(theta, some, t[..., chosen], slopes=slopes)
+    return result
+
+
+def _descend(theta: Floats, x: Floats, t: Floats, level: int, *, slopes: bool) -> Floats:
+    """The continued fraction from its last level to its first."""
     r, alpha, s, beta = theta
     straight = alpha >= beta
     a, b = alpha + t, beta + t
     z = (alpha - beta) / a if straight else (beta - alpha) / b
     root = np.sqrt((b / a) if straight else (a / b))  # of 1 - z, without cancellation
     total, first, second = r + s + x, (r + x if straight else s + 1.0 + 0.0 * x), (s + 0.0 * x if straight else r + x - 1.0)
-    level = _levels(root)
     limit = 0.5 * (1.0 + root)
     value = (total + level) * limit
     along_first, along_second, along_z = limit, limit, -(total + level) / (4.0 * root)
@@ -114,12 +130,10 @@ def _fraction(theta: Floats, x: Floats, t: Floats, *, slopes: bool) -> Floats:
     g_alpha, g_beta = loss * along_z * z_alpha, loss * along_z * z_beta
     if not straight:
         g_alpha, g_beta = g_alpha + result / a, g_beta - result / b
-    return np.stack([result, loss * along_r, g_alpha, loss * along_s + result / s, g_beta])
+    return np.asarray(np.stack([result, loss * along_r, g_alpha, loss * along_s + result / s, g_beta]))
 
 
-def _levels(root: Floats) -> int:
-    """How many levels leave less than rounding: each shrinks the error by (1 - root) / (1 + root)."""
-    shrink = (1.0 - float(root.min())) / (1.0 + float(root.min()))
-    if shrink <= 1e-6:
-        return 6
-    return int(min(np.ceil(38.0 / -np.log(shrink)) + 6, MOST_LEVELS))
+def _levels(root: Floats) -> Floats:
+    """How many levels leave less than rounding: each shrinks the error by (1 - root) / (1 + root), root = sqrt(1 - z)."""
+    shrink = np.clip((1.0 - root) / (1.0 + root), 1e-6, 1.0 - 1e-9)
+    return np.minimum(np.ceil(38.0 / -np.log(shrink)) + 6.0, MOST_LEVELS)

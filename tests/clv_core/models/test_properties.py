@@ -1,8 +1,9 @@
-"""What must hold for any data: order, weights and names change nothing, probabilities are probabilities, extremes stay finite."""
+"""What must hold for any data: order and weights change nothing, probabilities stay in bounds, extremes stay finite."""
 
 from __future__ import annotations
 
 import json
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -71,7 +72,7 @@ def test_predictions_stay_in_bounds_for_any_parameters(model: type, theta: tuple
     expected = [fitted.expected_orders(horizon, *history) for horizon in (0.0, 0.5, 4.0, 52.0, 520.0)]
     assert all(np.all(np.isfinite(one)) for one in expected)
     assert np.all(np.abs(expected[0]) <= 1e-12)
-    for sooner, later in zip(expected, expected[1:], strict=False):
+    for sooner, later in pairwise(expected):
         assert np.all(later >= sooner * (1 - 1e-7) - 1e-12)
     discounted = fitted.discounted_expected_orders(52.0, 0.002, *history)
     assert np.all(discounted <= expected[3] * (1 + 1e-7) + 1e-12)
