@@ -59,10 +59,11 @@ class Lookalikes:
             held = one.get("lookalike_spec")
             if not isinstance(held, dict) or one.get("subtype") != "LOOKALIKE":
                 continue
-            origins = {str(origin.get("id")) for origin in held.get("origin") or []}
-            if seed.remote_id in origins and _band(held) == _band(wanted) and _countries(held) == _countries(wanted):
+            origins, same_name = {str(origin.get("id")) for origin in held.get("origin") or []}, one.get("name") == spec.name
+            ours = seed.remote_id in origins or (not origins and same_name)
+            if ours and _band(held) == _band(wanted) and _countries(held) == _countries(wanted):
                 return str(one["id"])
-            if one.get("name") == spec.name:
+            if same_name:
                 raise ConfigurationError(
                     f"a lookalike named {spec.name!r} exists with another seed, countries or ratio",
                     remedy="give this one another name, or delete the old one in Ads Manager",

@@ -62,9 +62,12 @@ class MetaSandbox(Sandbox):
         self._campaigns = rows
 
     def start(self, ports: Mapping[str, int] | None = None) -> dict[str, str]:
-        """The address for `meta.api_base`, which serves the admin calls too."""
-        server = self.listen(self.handle, (ports or {}).get("address", 0))
-        return {"address": server.address, "admin": server.address}
+        """`address` for `meta.api_base`, and `admin`; both serve the same, and are one unless two ports are given."""
+        wanted = ports or {}
+        address = self.listen(self.handle, wanted.get("address", 0)).address
+        admin = wanted.get("admin", 0)
+        apart = admin and admin != wanted.get("address")
+        return {"address": address, "admin": self.listen(self.handle, admin).address if apart else address}
 
     def handle(self, request: Request) -> Response:
         """The answer to one request."""
@@ -73,9 +76,10 @@ class MetaSandbox(Sandbox):
             return Response(drop=True)
         try:
             call = read_call(request, self.tokens, self.app_secret)
-        except GraphError as error:
-            self.record(method=request.method, path=request.path, operation="refused", status=400, code=error.code)
-            return error.response()
+        except (GraphError, ValueError) as error:
+            refusal = error if isinstance(error, GraphError) else GraphError(100, "Invalid encoding of the request")
+            self.record(method=request.method, path=request.path, operation="refused", status=400, code=refusal.code)
+            return refusal.response()
         return self.answer(call)
 
     def answer(self, call: Call) -> Response:
@@ -88,6 +92,9 @@ class MetaSandbox(Sandbox):
                 code = 0
             except GraphError as error:
                 document, code, failure = None, error.code, error
+            except (ValueError, TypeError, KeyError, AttributeError) as error:  # a parameter of a shape that no rule names
+                failure = GraphError(100, f"Invalid parameter ({type(error).__name__})")
+                document, code = None, failure.code
             account = self.accounts.get(str(log.pop("account", "")))
             headers = limits.headers(account, self.tier, now, call.version)
             answer = failure.response(headers) if document is None else Response.of_json(document, 200, headers)

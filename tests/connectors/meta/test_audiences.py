@@ -224,6 +224,28 @@ def test_the_first_batch_of_a_replace_is_never_sent_blindly_again(
     assert operations(box, "sessions") == 1
 
 
+@pytest.mark.parametrize("kind", ["reset", "lost_reply"])
+@pytest.mark.parametrize("lost", [2, 3])
+def test_a_later_batch_of_a_replace_is_sent_again(
+    connector: MetaConnector, box: MetaSandbox, seed: AudienceHandle, kind: str, lost: int
+) -> None:
+    box.faults.add(match="/usersreplace", kind=kind, skip=lost - 1)
+    for sequence in (1, 2, 3):
+        rows = range(100 * sequence, 100 * sequence + 100)
+        batch = batch_of(connector, Operation.REPLACE, rows, delivery=9, sequence=sequence, last=sequence == 3, total=300)
+        assert connector.send(seed, batch).accepted == 100
+    assert set(held(box, seed)) == {digest(f"EMAIL{number}").hex() for number in range(100, 400)}
+
+
+def test_a_last_batch_that_came_too_late_is_not_taken_for_arrived(
+    connector: MetaConnector, box: MetaSandbox, seed: AudienceHandle
+) -> None:
+    connector.send(seed, batch_of(connector, Operation.REPLACE, range(100), delivery=9, total=300, last=True))
+    box.clock.advance(hours=1)
+    with pytest.raises(NotReadyError, match="1870159"):
+        connector.send(seed, batch_of(connector, Operation.REPLACE, range(100, 300), delivery=9, sequence=2, total=300))
+
+
 def test_rows_that_meta_finds_invalid_are_counted_not_shown(
     connector: MetaConnector, box: MetaSandbox, seed: AudienceHandle
 ) -> None:

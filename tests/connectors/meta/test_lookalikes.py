@@ -112,6 +112,14 @@ def test_ratios_bands_and_countries_are_lookalikes_of_their_own(
     assert again == first[::-1]
 
 
+def test_a_lookalike_whose_origin_is_not_told_is_known_by_its_name(
+    connector: MetaConnector, box: MetaSandbox, ready: AudienceHandle
+) -> None:
+    made = connector.find_or_create_lookalike(ready, LOOK)
+    del box.audiences[made.remote_id].spec["origin"]
+    assert connector.find_or_create_lookalike(ready, LOOK).remote_id == made.remote_id
+
+
 def test_a_name_that_means_something_else_is_not_taken_over(connector: MetaConnector, ready: AudienceHandle) -> None:
     connector.find_or_create_lookalike(ready, LOOK)
     with pytest.raises(ConfigurationError, match="another seed, countries or ratio"):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import http.client
 import json
+import socket
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, urlencode
 
@@ -461,6 +462,9 @@ def test_lookalikes_populate_in_hours(http_: Http, box: MetaSandbox, look: Calla
         ("/v26.0/act_111/customaudiences?limit=1000", (1, 99)),
         ("/v26.0/act_111/customaudiences?fields=rule", (1, 99)),
         ("/v26.0/act_111/customaudiences?after=???", (100, None)),
+        ("/v26.0/act_111/customaudiences?limit=many", (100, None)),
+        ("/v26.0/act_111/customaudiences?limit=%FF%FE", (100, None)),
+        ("/v26.0/act_111/insights?filtering=[1]", (100, None)),
         ("/v26.0/", (2500, None)),
     ],
 )
@@ -604,6 +608,31 @@ def test_state_survives_a_restart(http_: Http, box: MetaSandbox, valued: str) ->
     assert again.state() == box.state()
     assert again.new_audience("111", "Next", "CUSTOM").id not in box.audiences
     assert abs((again.clock.now() - box.clock.now()).total_seconds()) < 5
+
+
+def test_an_unreadable_body_is_refused(http_: Http) -> None:
+    form = {"Content-Type": "application/x-www-form-urlencoded"}
+    for body, kind in (
+        (b"name=%FF%FE", form),
+        (b"{", {"Content-Type": "application/json"}),
+        (b"[]", {"Content-Type": "application/json"}),
+    ):
+        connection = http.client.HTTPConnection("127.0.0.1", http_.port, timeout=10)
+        connection.request("POST", EDGE, body, kind)
+        answer = connection.getresponse()
+        assert (answer.status, json.loads(answer.read())["error"]["code"]) == (400, 100)
+        connection.close()
+
+
+def test_admin_calls_can_have_a_port_of_their_own() -> None:
+    sandbox = MetaSandbox()
+    with socket.socket() as first, socket.socket() as second:
+        for one in (first, second):
+            one.bind(("127.0.0.1", 0))
+        ports = {"address": first.getsockname()[1], "admin": second.getsockname()[1]}
+    told = sandbox.start(ports)
+    sandbox.stop()
+    assert told == {name: f"http://127.0.0.1:{port}" for name, port in ports.items()}
 
 
 def test_the_admin_calls(http_: Http, box: MetaSandbox, plain: str) -> None:
