@@ -39,7 +39,9 @@ def find(settings: GoogleSettings, load_yaml: Callable[[str | None], Any], load_
     if given == "environment":
         return _environment(load_yaml, load_env)
     if given.json_key_file:
-        return Source("service_account", _key(reveal(given.json_key_file, field="google.credentials.json_key_file")))
+        text = reveal(given.json_key_file, field="google.credentials.json_key_file")
+        named = Path(text).expanduser() if not text.startswith("{") and len(text) < 4096 else None  # env: a path will do
+        return Source("service_account", _key(named.read_text() if named and named.is_file() else text))
     if given.google_ads_yaml:
         path = str(Path(given.google_ads_yaml).expanduser())
         return _of_config(_load(lambda: load_yaml(path), f"google.credentials.google_ads_yaml: {given.google_ads_yaml}"))

@@ -82,7 +82,9 @@ class Members:
             raise FatalError("a replacement needs the time before which members go", platform="google")
         before = batch.replace_before.isoformat()
         del self._replacing[place]
-        if self._processing(waiting):
+        if not waiting:  # Google took nobody: an empty list would be worse than the old one
+            return {}
+        if delivery.requests and self._processing(waiting):
             return {"before": before, "after": [request for request, _ in waiting]}
         self.remove_all(handle, batch.replace_before)
         return {}

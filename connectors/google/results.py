@@ -103,11 +103,12 @@ class Results:
         yield from self._per_account(read)
 
     def _today(self) -> date:
+        """The account's date; without its time zone the latest date on earth, so that no day asked for is too old."""
         zone = self._client.account.timezone
         try:
-            return self._now().astimezone(ZoneInfo(zone) if zone else None).date()
+            return self._now().astimezone(ZoneInfo(zone or "Pacific/Kiritimati")).date()
         except ZoneInfoNotFoundError:
-            return self._now().date()
+            return self._now().astimezone(ZoneInfo("Pacific/Kiritimati")).date()
 
     def _per_account(self, read: Callable[[str], Iterator[Item]]) -> Iterator[Item]:
         """What `read` gives for the account, or for each enabled client when the account is a manager."""

@@ -39,7 +39,7 @@ class GoogleCredentials(Model):
     """Where the credentials are; exactly one of these."""
 
     json_key_file: Secret | None = None
-    """A service account's key: `file:path`, or `env:NAME` holding the JSON itself."""
+    """A service account's key: `file:path`, or `env:NAME` where the variable holds the key's JSON or its path."""
     google_ads_yaml: str | None = None
     """Path of a `google-ads.yaml` as Google's own tools read it."""
     application_default: bool = False

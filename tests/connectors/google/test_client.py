@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import logging
 import socket
@@ -206,20 +207,25 @@ class TestCredentials:
     """Files and variables as people already have them."""
 
     def test_a_service_account_key_gets_a_token_for_both_apis(
-        self, world: World, tmp_path: Path, tokens: tuple[str, list[dict[str, list[str]]]]
+        self,
+        world: World,
+        tmp_path: Path,
+        tokens: tuple[str, list[dict[str, list[str]]]],
+        monkeypatch: pytest.MonkeyPatch,
     ) -> None:
         address, forms = tokens
         key = key_file(tmp_path / "key.json", address)
-        given = world.settings().model_dump() | {"credentials": {"json_key_file": f"file:{key}"}}
-        connector = connect(**given)
-        assert connector.find_or_create(TOP).remote_id
-        (form,) = forms
+        monkeypatch.setenv("GOOGLE_KEY", key.read_text())
+        monkeypatch.setenv("GOOGLE_KEY_FILE", str(key))
+        for reference in (f"file:{key}", "env:GOOGLE_KEY", "env:GOOGLE_KEY_FILE"):
+            connector = connect(**world.settings().model_dump() | {"credentials": {"json_key_file": reference}})
+            assert connector.find_or_create(TOP).remote_id
+            connector.close()
+        form = forms[0]
         claims = form["assertion"][0].split(".")[1]
-        import base64
-
         scope = json.loads(base64.urlsafe_b64decode(claims + "=="))["scope"]
         assert scope.split() == ["https://www.googleapis.com/auth/adwords", "https://www.googleapis.com/auth/datamanager"]
-        connector.close()
+        assert len(forms) == 3
 
     def test_google_ads_yaml_gives_key_manager_and_address(
         self, world: World, tmp_path: Path, tokens: tuple[str, list[dict[str, list[str]]]]

@@ -141,6 +141,25 @@ def test_a_replacement_waits_until_the_new_members_are_in(world: World, transpor
     assert len(world.calls("RemoveAllAudienceMembers")) == 1
 
 
+def test_a_replacement_of_which_google_took_nobody_empties_nothing(world: World) -> None:
+    connector = world.connect()
+    handle = world.filled(connector, range(30))
+    empty = pa.record_batch({"email": pa.array([None], pa.binary(32))})
+    receipt = connector.send(handle, batch(Operation.REPLACE, empty, replace_before=world.now()))
+    assert (receipt.pending, receipt.rejected) == (0, {"NO_IDENTIFIERS": 1})
+    assert len(world.members(handle)) == 30
+
+
+def test_a_replacement_whose_last_batch_is_refused_still_ends(world: World) -> None:
+    connector = world.connect()
+    handle = world.filled(connector, range(30))
+    options = {"delivery": 5, "replace_before": world.now()}
+    connector.send(handle, batch(Operation.REPLACE, people(range(20, 40)), last=False, **options))
+    empty = pa.record_batch({"email": pa.array([None], pa.binary(32))})
+    assert connector.send(handle, batch(Operation.REPLACE, empty, sequence=2, **options)).pending == 0
+    assert len(world.members(handle)) == 20
+
+
 def test_a_replacement_needs_its_time(world: World) -> None:
     connector = world.connect()
     handle = connector.find_or_create(TOP)
