@@ -10,6 +10,7 @@ setup: .venv/.ready
 	@$(BIN)/python -m pip install -q --disable-pip-version-check uv
 	@$(BIN)/uv pip sync -q --python $(BIN)/python requirements.lock
 	@$(BIN)/uv pip install -q --python $(BIN)/python --no-deps -e .
+	@$(BIN)/python -m compileall -qq -j 2 -x 'googleads/v2[345]/|/tests?/' .venv/lib || true
 	@touch .venv/.ready
 
 demo: setup

@@ -29,22 +29,25 @@ if TYPE_CHECKING:
 
     import pyarrow as pa
 
+    from clv_core.transactions import Transactions
     from connectors.commands.output import Progress
     from connectors.config import Settings
     from connectors.engine.audience import Account
     from connectors.engine.ledger import Ledger
     from connectors.engine.plan import Plan
-    from connectors.scored import Scored
 
 Clock = Callable[[], datetime]
 
 
 @dataclass(frozen=True)
 class Judged:
-    """Scores, the contacts they are for, and why the model gate refuses them (empty: it doesn't)."""
+    """Checked orders, the contacts, the scores, and why the model gate refuses them (empty: it doesn't)."""
 
-    scored: Scored
+    checked: Transactions
     contacts: pa.Table
+    scores: pa.Table
+    summary: dict[str, Any]
+    as_of: date
     refusals: tuple[str, ...]
 
 
@@ -66,15 +69,14 @@ def run(settings: Settings, *, now: Clock = utc_now, shown: Progress, force: str
     with _opened(settings, now) as (ledger, accounts), ledger.run("job", now()) as number:
         kept = Archive(settings.state).start(now())
         judged = judge(settings, kept, now=now, shown=shown)
-        outcome = Outcome(summary=scored.summary(judged.scored), refusals=judged.refusals)
+        outcome = Outcome(summary=judged.summary, refusals=judged.refusals)
         _send(settings, judged, ledger, accounts, outcome, now=now, shown=shown, force=force)
         shown("pulling campaign results", 0, 0)
-        checked = judged.scored.transactions
-        pulled = pulling.pull(ledger, [one.connector for one in accounts], checked.first_day, judged.scored.as_of, now=now)
+        pulled = pulling.pull(ledger, [one.connector for one in accounts], judged.checked.first_day, judged.as_of, now=now)
         outcome.pulled, outcome.exit_code = pulled.summary(), worst([outcome.exit_code, pulled.exit_code])
         kept.note(audiences=outcome.audiences, pulled=outcome.pulled, simulated=simulated, exit_code=outcome.exit_code)
         shown("writing the page", 0, 0)
-        outcome.report = paperwork.write(settings, kept, checked, judged.contacts, ledger)
+        outcome.report = paperwork.write(settings, kept, judged.checked, judged.contacts, ledger)
         ledger.end_run(number, now(), outcome.exit_code, {"run": kept.id})
     return outcome
 
@@ -89,7 +91,7 @@ def plan(
         with planned(settings, judged, ledger, accounts, now=now, shown=shown, only=audiences) as made:
             rows = made.rows()
         ledger.end_run(number, now(), 0, {})
-    return Outcome(summary=scored.summary(judged.scored), plan=rows, refusals=judged.refusals)
+    return Outcome(summary=judged.summary, plan=rows, refusals=judged.refusals)
 
 
 def push(
@@ -107,7 +109,7 @@ def push(
     with _opened(settings, now, platforms) as (ledger, accounts), ledger.run("push by hand", now()) as number:
         kept = Archive(settings.state).start(now())
         judged = judge(settings, kept, now=now, shown=shown)
-        outcome = Outcome(summary=scored.summary(judged.scored), refusals=judged.refusals)
+        outcome = Outcome(summary=judged.summary, refusals=judged.refusals)
         _send(settings, judged, ledger, accounts, outcome, now=now, shown=shown, force=force, only=audiences, refresh=refresh)
         kept.note(audiences=outcome.audiences, exit_code=outcome.exit_code)
         ledger.end_run(number, now(), outcome.exit_code, {"run": kept.id})
@@ -160,20 +162,27 @@ def forget(settings: Settings, ids: Sequence[str], *, now: Clock = utc_now, show
 
 
 def judge(settings: Settings, kept: Run, *, now: Clock, shown: Progress) -> Judged:
-    """Today's scores and what the backtest says of the model that made them; both are kept with the run."""
+    """Today's scores and what the backtest says of the model that made them; both are kept with the run.
+
+    When orders, contacts, settings and day are those of an earlier run, so are its scores: they are taken over.
+    """
     from clv_core.validation import backtest, gate
 
     shown("reading orders", 0, 0)
     checked = scored.transactions(settings)
     day, contacts = scored.day_of(settings, checked, now), contacts_of(settings)
     older = Archive(settings.state).last(before=kept)
+    mark = scored.fingerprint(settings, checked, contacts, day)
+    if older is not None and (scores := paperwork.take_over(kept, older, mark)) is not None:
+        record = kept.record
+        return Judged(checked, contacts, scores, paperwork.summary(record), day, tuple(record["refusals"]))
     shown("scoring customers", 0, 0)
     made = scored.of_transactions(settings, checked, day, contacts=contacts, previous=older.table("scores") if older else None)
     shown("testing the model on held-out orders", 0, 0)
     tested = backtest(checked, None, settings.model.horizon_days, made.settings)
     refusals = gate(tested, made.settings.gate).reasons if settings.model.gate.enabled else ()
-    paperwork.keep(kept, made, tested, refusals)
-    return Judged(made, contacts, tuple(refusals))
+    paperwork.keep(kept, made, tested, refusals, mark)
+    return Judged(checked, contacts, made.scores.table, scored.summary(made), day, tuple(refusals))
 
 
 def contacts_of(settings: Settings) -> pa.Table:
@@ -198,7 +207,7 @@ def planned(
     shown("matching members", 0, 0)
     listed = settings.sources.suppression
     members = build_members(
-        judged.scored.scores.table,
+        judged.scores,
         judged.contacts,
         ledger=ledger,
         work=_work(settings),
@@ -208,7 +217,7 @@ def planned(
     try:
         shown("comparing with what was accepted", 0, 0)
         wanted = translate.requests(settings, only)
-        newest = judged.scored.transactions.last_day
+        newest = judged.checked.last_day
         yield make_plan(ledger, members, wanted, accounts, now=now(), source_day=newest, gate=judged.refusals, refresh=refresh)
     finally:
         members.close()

@@ -12,7 +12,7 @@ from connectors.engine.results import read_results
 from connectors.errors import ConfigurationError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
 
     import pyarrow as pa
@@ -27,7 +27,12 @@ if TYPE_CHECKING:
     from connectors.scored import Scored
 
 
-def keep(kept: Run, made: Scored, tested: Backtest, refusals: Sequence[str]) -> None:
+KEPT = ("scores", "tiers", "lorenz", "deciles", "movements", "profiles", "churn")
+SCORED = ("customers", "orders", "currency", "as_of", "horizon_days", "model", "tiers", "warnings")
+FACTS = (*SCORED, "fingerprint", "models", "split", "refusals")
+
+
+def keep(kept: Run, made: Scored, tested: Backtest, refusals: Sequence[str], mark: str) -> None:
     """Nothing: scores, backtest and what the page shows of them are in the run's folder."""
     from clv_core.concentration import lorenz, tier_table
 
@@ -42,11 +47,30 @@ def keep(kept: Run, made: Scored, tested: Backtest, refusals: Sequence[str]) -> 
     facts["warnings"] += [one for one in tested.warnings if one not in facts["warnings"]]
     kept.note(
         **facts,
-        choice=scores.choice.model,
+        fingerprint=mark,
         models=[scored.finite(row) for row in tested.models],
         split=tested.split,
         refusals=list(refusals),
     )
+
+
+def take_over(kept: Run, older: Run, mark: str) -> pa.Table | None:
+    """The scores of an earlier run made from the very same input, now kept with this run too; None if the input differs."""
+    record = older.record
+    scores = older.table("scores")
+    if record.get("fingerprint") != mark or scores is None:
+        return None
+    for name in KEPT:
+        table = older.table(name)
+        if table is not None:
+            kept.keep(name, table)
+    kept.note(**{name: record[name] for name in FACTS})
+    return scores
+
+
+def summary(record: Mapping[str, Any]) -> dict[str, Any]:
+    """The part of a run's record that says what was scored."""
+    return {name: record[name] for name in SCORED}
 
 
 def keep_match(kept: Run, plan: Plan) -> None:

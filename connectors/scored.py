@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
 import math
 from dataclasses import dataclass
 from datetime import timedelta
+from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
 from connectors import sources
@@ -134,6 +136,23 @@ def of_transactions(
     events = sources.engagement(source, settings.folder) if source else None
     made = score(checked, day, chosen, choice=choice, engagement=events, contacts=contacts, previous=previous)
     return Scored(checked, made, day, chosen)
+
+
+def fingerprint(settings: Settings, checked: Transactions, contacts: pa.Table, day: date) -> str:
+    """A digest of all that scores depend on: orders, contacts, engagement, model.yaml, the day and this version."""
+    import duckdb
+
+    source = settings.sources.engagement
+    events = sources.engagement(source, settings.folder) if source else None
+    query = f"SELECT sum(hash(t)), count(*) FROM {checked.relation} t"
+    parts: list[Any] = [version("clv-audience-sync"), str(day), settings.model.model_dump_json()]
+    parts.append(checked.connection.execute(query).fetchone())
+    with duckdb.connect() as connection:
+        for table in (contacts, events):
+            if table is not None:
+                connection.register("given", table)
+                parts.append(connection.execute("SELECT sum(hash(g)), count(*) FROM given g").fetchone())
+    return hashlib.sha256(repr(parts).encode()).hexdigest()
 
 
 def backtest(file: Path | None, folder: Path, split: date | None, horizon_days: int | None, shown: Progress) -> Backtest:
