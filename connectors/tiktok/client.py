@@ -148,6 +148,8 @@ class Client:
         if code in THROTTLES:
             raise self._throttle(code, text)
         self._throttled = 0
+        if code == PARTIAL:
+            log.warning("%s: partly done: %s", path, self.redact(text))
         if code in (OK, PARTIAL):
             data = envelope.get("data")
             return Answer(data if isinstance(data, dict) else {}, code, text, response.headers)

@@ -37,10 +37,6 @@ PURCHASES = {
 ALL_STATUSES = [{"field_name": "ad_status", "filter_type": "IN", "filter_value": json.dumps(["STATUS_ALL"])}]
 
 
-class _CutOffError(Exception):
-    """The synchronous report was cut at 20,000 ids."""
-
-
 class Results:
     """One advertiser's results."""
 
@@ -52,17 +48,28 @@ class Results:
         self.metrics = [*BASE_METRICS, *(metric for leg in self.legs for metric in leg)]
 
     def days(self, since: date, until: date) -> Iterator[CampaignDay]:
-        """Rows of both days and all between; a slice that TikTok cuts off is read again by an asynchronous task."""
+        """Rows of both days and all between; days on which nothing happened are left out."""
         for first, last in slices(since, until):
-            try:
-                rows = list(self._synchronous(first, last))
-            except _CutOffError:
-                log.info("report %s to %s is too long for one call: reading it by an asynchronous task", first, last)
-                rows = list(Tasks(self.client, self.advertiser_id).rows(self._selection(first, last)))
-            for row in rows:
+            for row in self._rows(first, last):
                 day = self._day(row)
                 if day.spend or day.impressions or day.clicks or day.conversions or day.conversion_value:
                     yield day
+
+    def _rows(self, first: date, last: date) -> Iterator[dict[str, str]]:
+        """The rows of a slice, page by page; one that TikTok cuts off is read on by an asynchronous task."""
+        told: set[tuple[str, str]] = set()
+        for page in self._pages(first, last):
+            if page is None:
+                break
+            for row in page:
+                told.add(_key(row))
+                yield row
+        else:
+            return
+        log.info("report %s to %s is too long for one call: reading it by an asynchronous task", first, last)
+        for row in Tasks(self.client, self.advertiser_id).rows(self._selection(first, last)):
+            if _key(row) not in told:
+                yield row
 
     def _selection(self, first: date, last: date) -> dict[str, Any]:
         return {
@@ -75,15 +82,15 @@ class Results:
             "end_date": last.isoformat(),
         }
 
-    def _synchronous(self, first: date, last: date) -> Iterator[dict[str, str]]:
+    def _pages(self, first: date, last: date) -> Iterator[list[dict[str, str]] | None]:
+        """Page after page; None once the answer says that it was cut off."""
         page, pages = 1, 1
         while page <= pages:
             query = {**self._selection(first, last), "filtering": ALL_STATUSES, "page": page, "page_size": PAGE}
             answer = self.client.get("/report/integrated/get/", query)
             if CUT_HEADER.lower() in {name.lower() for name in answer.headers}:
-                raise _CutOffError
-            for row in answer.data.get("list") or []:
-                yield {**row.get("dimensions", {}), **row.get("metrics", {})}
+                yield None
+            yield [{**row.get("dimensions", {}), **row.get("metrics", {})} for row in answer.data.get("list") or []]
             pages = int((answer.data.get("page_info") or {}).get("total_page") or 1)
             page += 1
 
@@ -104,6 +111,10 @@ class Results:
             currency=str(row.get("currency") or self.currency),
             pulled_at=self.now(),
         )
+
+
+def _key(row: Mapping[str, str]) -> tuple[str, str]:
+    return str(row["ad_id"]), str(row["stat_time_day"])[:10]
 
 
 def slices(since: date, until: date) -> Iterator[tuple[date, date]]:

@@ -6,9 +6,11 @@ At most one creation a second; a task is readable only with the token that made 
 from __future__ import annotations
 
 import csv
-from typing import TYPE_CHECKING, Any
+import tempfile
+from typing import IO, TYPE_CHECKING, Any
 
 from connectors.errors import FatalError, NotReadyError, OutcomeUnknownError
+from connectors.retries import retrying
 from connectors.tiktok.codes import TASK_NOT_READY
 from connectors.tiktok.pace import Pacer
 
@@ -33,8 +35,17 @@ class Tasks:
         """The report's rows by column name; NotReadyError when TikTok needs more than ten minutes."""
         task = self._create(selection)
         self._wait(task)
-        lines = self.client.lines("/report/task/download/", {"advertiser_id": self.advertiser_id, "task_id": task})
-        yield from csv.DictReader(line.removeprefix("\ufeff") for line in lines)
+        with tempfile.TemporaryFile("w+", encoding="utf-8") as file:
+            retrying(lambda: self._download(task, file), sleep=self.client.sleep)
+            file.seek(0)
+            yield from csv.DictReader(file)
+
+    def _download(self, task: str, file: IO[str]) -> None:
+        """Nothing: the whole report is in the file; a broken download begins again."""
+        file.seek(0)
+        file.truncate()
+        for line in self.client.lines("/report/task/download/", {"advertiser_id": self.advertiser_id, "task_id": task}):
+            file.write(line.removeprefix("\ufeff") + "\n")
 
     def _create(self, selection: Mapping[str, Any]) -> str:
         body = {**selection, "output_format": "CSV_STRING", "enable_report_title_translation": False}

@@ -99,6 +99,14 @@ def test_the_limit_per_minute_suspends_the_app(sandbox: Recorded, client: Client
     assert len(sandbox.requests) == heard  # nothing is sent while suspended
 
 
+def test_partial_success_is_an_answer_that_is_logged(
+    sandbox: Recorded, client: Client, caplog: pytest.LogCaptureFixture
+) -> None:
+    sandbox.faults.add(match="/user/info/", kind="error", detail={"code": 20001, "message": "2 rows left out"})
+    assert client.get("/user/info/", {}).code == 20001
+    assert "2 rows left out" in caplog.text
+
+
 def test_nobody_answers(waits: Waits) -> None:
     client = Client("http://127.0.0.1:9", TOKEN, Pacer(1e9, 1e9), timeout=1, sleep=waits)
     with pytest.raises(RetriableError, match="check api_base"):

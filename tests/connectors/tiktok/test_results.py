@@ -112,6 +112,23 @@ def test_a_task_whose_creation_was_lost_is_made_again(sandbox: Recorded, tiktok:
     assert len(list(tiktok.campaign_days(FIRST, FIRST))) == 1
 
 
+@pytest.mark.parametrize("fault", [{"kind": "reset"}, {"kind": "http", "detail": {"status": 504, "body": "<html>"}}])
+def test_a_broken_download_begins_again(fault: dict[str, Any], sandbox: Recorded, tiktok: TikTokConnector) -> None:
+    sandbox.report_ids = 0
+    sandbox.campaigns = [row(FIRST, ad) for ad in range(5)]
+    sandbox.faults.add(match="/task/download/", **fault)
+    assert len(list(tiktok.campaign_days(FIRST, FIRST))) == 5
+
+
+def test_a_cut_on_a_later_page_counts_nothing_twice(sandbox: Recorded, tiktok: TikTokConnector) -> None:
+    sandbox.campaigns = [row(FIRST, ad) for ad in range(1500)]
+    pages = tiktok.campaign_days(FIRST, FIRST)
+    found = [next(pages)]
+    sandbox.report_ids = 1200
+    found += pages
+    assert len({one.ad_id for one in found}) == len(found) == 1500
+
+
 def test_the_default_world_is_the_same_every_time(sandbox: Recorded, connect: Connect) -> None:
     today = sandbox.clock.now().date()
     first = [(one.ad_id, one.date, one.spend) for one in connect().campaign_days(today - timedelta(days=29), today)]
