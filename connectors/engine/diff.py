@@ -70,7 +70,8 @@ class Diff:
         attach(connection, "base", self._base, self._key)
         renew = f"s.sent_on <= DATE {quote(rules.renew_on.isoformat())}" if rules.renew_on else "false"
         moved = (
-            f"abs(w.value - s.value) > greatest({float(rules.band.amount)}, {float(rules.band.share)} * CAST(s.value AS DOUBLE)) "
+            f"abs(w.value - s.value) > greatest({float(rules.band.amount)}, "
+            f"{float(rules.band.share)} * CAST(s.value AS DOUBLE)) "
             "OR (w.value IS NULL) <> (s.value IS NULL)"
         )
         refused = "again" if rules.retry else "refused"

@@ -43,7 +43,8 @@ def forget(
     First a keyed tombstone is written, so that no later run sends them; then each audience that holds them gets a removal (with
     replace and deletion as the escalation); the snapshots written then are without them. Where a platform is not ready
     or still works on the removal, their rows stay in the snapshot until it has answered: the next run goes on. `accounts`: all
-    that are configured; an audience whose account is missing is reported and makes exit code 1. `work`: a folder to be made and removed.
+    that are configured; an audience whose account is missing is reported and makes exit code 1. `work`: a folder to be made
+    and removed.
     """
     with ledger.run("forget", now()) as run:
         keys = sorted({ledger.member_key(one).hex() for one in ids})
@@ -73,9 +74,8 @@ def _notes(customers: int, lines: list[dict[str, Any]]) -> list[str]:
     for line in lines:
         where = f"{line['platform']} {line['account']} {line['audience']}"
         if line["left"]:
-            notes.append(
-                f"{where}: {line['left']} rows are not yet confirmed as removed ({line['detail'] or line['state']}): run push again"
-            )
+            why = line["detail"] or line["state"]
+            notes.append(f"{where}: {line['left']} rows are not yet confirmed as removed ({why}): run push again")
         else:
             notes.append(f"{where}: {line['removed']} rows removed")
     return notes

@@ -21,7 +21,8 @@ MIGRATIONS: tuple[str, ...] = (
         name TEXT NOT NULL DEFAULT '', remote_id TEXT NOT NULL DEFAULT '', path TEXT NOT NULL DEFAULT '',
         snapshot TEXT NOT NULL DEFAULT '', snapshot_digest TEXT NOT NULL DEFAULT '', rows INTEGER NOT NULL DEFAULT 0,
         generation INTEGER NOT NULL DEFAULT 0, last_edit_at TEXT, last_replace_at TEXT, escalated TEXT NOT NULL DEFAULT '',
-        spec TEXT NOT NULL DEFAULT '{}',        created_at TEXT NOT NULL, updated_at TEXT NOT NULL, UNIQUE (platform, account, key));
+        spec TEXT NOT NULL DEFAULT '{}',
+        created_at TEXT NOT NULL, updated_at TEXT NOT NULL, UNIQUE (platform, account, key));
     CREATE TABLE deliveries (id INTEGER PRIMARY KEY, audience INTEGER NOT NULL REFERENCES audiences, run INTEGER,
         kind TEXT NOT NULL, state TEXT NOT NULL, target TEXT NOT NULL, created_at TEXT NOT NULL, started_at TEXT,
         counts TEXT NOT NULL DEFAULT '{}');

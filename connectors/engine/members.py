@@ -71,7 +71,8 @@ def build_members(
 
     `scores`: the scores table; `contacts`: one row per customer, `email` and `phone` as lists, the rest text. `suppressed`:
     customer ids never to be sent. `also_strict`: ISO alpha-2 codes of further countries where both consents are needed.
-    Customers erased by `forget` are left out. Raises ConfigurationError for missing columns, repeated customers, mixed currencies.
+    Customers erased by `forget` are left out. Raises ConfigurationError for missing columns, repeated
+    customers and mixed currencies.
     """
     members = Members(private_folder(work), work / "members.pieces", os.urandom(32))
     connection = open_tables(work)

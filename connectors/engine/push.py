@@ -41,7 +41,8 @@ def push(
 
     Holds the state folder's lock (LockedError while another run does). Audiences stopped by a guardrail are not sent unless
     `force` gives a reason, which is recorded. `progress` is called from several threads after each batch: the audience's
-    place ("platform/account/audience"), rows answered, rows in all. Errors of one audience don't stop the others; sqlite3.Error and OSError (disk full) end the run.
+    place ("platform/account/audience"), rows answered, rows in all. Errors of one audience don't stop the others; sqlite3.Error
+    and OSError (disk full) end the run.
     """
     started = now()
     with ledger.run("push", started) as run:
@@ -83,6 +84,8 @@ class Pusher:
         if known is not None:
             outcome["snapshot"] = known["rows"]
             count(self.ledger, outcome, int(known["id"]), self.run)
+        if outcome["state"] in ("incomplete", "failed", "pending") and open_delivery(self.ledger, known) is None:
+            outcome["undelivered"] = outcome["add"] + outcome["change"] + outcome["remove"]
         return outcome
 
     def _audience(self, item: PlannedAudience, outcome: dict[str, Any]) -> None:

@@ -31,8 +31,8 @@ def status(ledger: Ledger, connectors: Sequence[Connector] | None = None) -> dic
         "runs": [{key: value for key, value in run.items() if key != "summary"} for run in reversed(runs)],
         "audiences": [_audience(ledger, row, by_place) for row in ledger.audiences()],
         "lookalikes": ledger.journal.rows(
-            "SELECT platform, account, audiences.key AS audience, lookalikes.name, lookalikes.remote_id, made_at FROM lookalikes "
-            "JOIN audiences ON audiences.id = lookalikes.audience ORDER BY platform, account, lookalikes.name"
+            "SELECT platform, account, audiences.key AS audience, lookalikes.name, lookalikes.remote_id, made_at "
+            "FROM lookalikes JOIN audiences ON audiences.id = lookalikes.audience ORDER BY platform, account, lookalikes.name"
         ),
         "overrides": ledger.journal.rows("SELECT * FROM overrides ORDER BY at"),
         "forgotten": erased["n"],
@@ -41,8 +41,8 @@ def status(ledger: Ledger, connectors: Sequence[Connector] | None = None) -> dic
 
 def _audience(ledger: Ledger, row: dict[str, Any], by_place: dict[tuple[str, str], Connector]) -> dict[str, Any]:
     pending = ledger.journal.one(
-        "SELECT coalesce(sum(pending), 0) AS n, min(sent_at) AS since FROM batches JOIN deliveries ON deliveries.id = batches.delivery "
-        "WHERE batches.state = 'pending' AND deliveries.audience = ?",
+        "SELECT coalesce(sum(pending), 0) AS n, min(sent_at) AS since FROM batches "
+        "JOIN deliveries ON deliveries.id = batches.delivery WHERE batches.state = 'pending' AND deliveries.audience = ?",
         (row["id"],),
     ) or {"n": 0, "since": None}
     delivery = open_delivery(ledger, row)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -61,6 +61,15 @@ def connect(name: str, addresses: dict[str, str], now: Callable[[], datetime] = 
     return platform_of(name).connect(settings, settings.accounts[0], now=now, sleep=lambda seconds: None)  # type: ignore[call-arg]
 
 
+def small_batches(connector: Any) -> None:
+    """Nothing: the connector says that it takes few rows at a time, so that a delivery has several batches.
+
+    Not TikTok's: a file is one edit of the audience, which takes one a day.
+    """
+    if not connector.capabilities.edit_interval_hours:
+        connector.capabilities = replace(connector.capabilities, batch_rows=40)
+
+
 @dataclass
 class Stage:
     """One platform's sandbox and one state folder."""
@@ -87,6 +96,7 @@ class Stage:
         work = self.folder / f"work{self.count}"
         members = build_members(scores(people), contacts(people), ledger=self.ledger, work=work)
         connector = connect(self.name, self.addresses, self.now)
+        small_batches(connector)
         try:
             account = Account(connector, IdentityRules())
             plan = make_plan(self.ledger, members, self.requests, [account], now=self.now(), **options)

@@ -1,0 +1,44 @@
+"""A push in a process of its own that is killed (SIGKILL) just before its n-th journal commit."""
+
+from __future__ import annotations
+
+import os
+import signal
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from connectors.engine.audience import Account
+from connectors.engine.identity import IdentityRules
+from connectors.engine.journal import Journal
+from connectors.engine.ledger import open_ledger
+from connectors.engine.members import build_members
+from connectors.engine.plan import make_plan
+from connectors.engine.push import push
+from tests.connectors.engine.world import contacts, scores
+from tests.faults.stage import connect, request_of, small_batches
+
+
+def run(name: str, addresses: dict[str, str], folder: str, people: list[Any], now: datetime, commit: int, refresh: bool) -> None:
+    """Nothing, or no return at all: the process dies before commit number `commit` (counted from 1; 0: never)."""
+    left = commit
+
+    def count(journal: Journal, commit: Any = Journal.commit) -> None:
+        nonlocal left
+        left -= 1
+        if left == 0:
+            os.kill(os.getpid(), signal.SIGKILL)
+        commit(journal)
+
+    ledger = open_ledger(Path(folder) / "state")
+    Journal.commit = count  # type: ignore[method-assign]
+    started = datetime.now(now.tzinfo)
+
+    def clock() -> datetime:
+        return now + (datetime.now(now.tzinfo) - started)
+
+    members = build_members(scores(people), contacts(people), ledger=ledger, work=Path(folder) / f"victim{commit}")
+    connector = connect(name, addresses, clock)
+    small_batches(connector)
+    plan = make_plan(ledger, members, [request_of(name)], [Account(connector, IdentityRules())], now=clock(), refresh=refresh)
+    push(plan, ledger, now=clock)
