@@ -38,9 +38,9 @@ _SQL = """
     FROM seen JOIN begun USING (customer_id) GROUP BY 1"""
 _EVENTS = """
     WITH begun AS (SELECT customer_id, min(day) AS first FROM {relation} WHERE orders > 0 AND day <= $cut GROUP BY 1)
-    SELECT customer_id, count(*)::DOUBLE AS events, count(*) FILTER (WHERE at::DATE <= first + 30)::DOUBLE AS events30,
-      count(*) FILTER (WHERE at::DATE <= first + 30 AND kind ILIKE '%click%')::DOUBLE AS clicks30
-    FROM engagement JOIN begun USING (customer_id) WHERE at::DATE <= $cut GROUP BY 1"""
+    SELECT customer_id, count(*)::DOUBLE AS events, count(*) FILTER (WHERE "at"::DATE <= first + 30)::DOUBLE AS events30,
+      count(*) FILTER (WHERE "at"::DATE <= first + 30 AND kind ILIKE '%click%')::DOUBLE AS clicks30
+    FROM engagement JOIN begun USING (customer_id) WHERE "at"::DATE <= $cut GROUP BY 1"""
 
 
 @dataclass(frozen=True, slots=True)

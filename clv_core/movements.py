@@ -22,9 +22,9 @@ _MOVED = """
     FROM now n FULL JOIN before p ON n.customer_id = p.customer_id GROUP BY ALL ORDER BY ALL"""
 _CHURN = """
     WITH reached AS (
-      SELECT coalesce(tactic, '') AS tactic, coalesce(message, '') AS message, customer_id, max(at::DATE) AS last
-      FROM engagement WHERE at::DATE <= $as_of GROUP BY ALL),
-    since AS (SELECT customer_id, max(at::DATE) AS last_any FROM engagement WHERE at::DATE <= $as_of GROUP BY 1)
+      SELECT coalesce(tactic, '') AS tactic, coalesce(message, '') AS message, customer_id, max("at"::DATE) AS last
+      FROM engagement WHERE "at"::DATE <= $as_of GROUP BY ALL),
+    since AS (SELECT customer_id, max("at"::DATE) AS last_any FROM engagement WHERE "at"::DATE <= $as_of GROUP BY 1)
     SELECT tactic, message, count(*) AS customers,
       count(*) FILTER (WHERE lifecycle_stage = 'lapsed') AS lapsed,
       count(*) FILTER (WHERE lifecycle_stage = 'lapsed') / count(*) AS lapsed_share,

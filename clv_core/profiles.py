@@ -48,7 +48,7 @@ _ENGAGEMENT = """
     SELECT s.tier, e.kind AS label, count(DISTINCT e.customer_id) / any_value(n.customers) AS share
     FROM engagement e JOIN scores s USING (customer_id)
     JOIN (SELECT tier, count(*) AS customers FROM scores GROUP BY 1) n USING (tier)
-    WHERE e.at::DATE <= $as_of GROUP BY s.tier, e.kind ORDER BY s.tier, share DESC, label"""
+    WHERE e."at"::DATE <= $as_of GROUP BY s.tier, e.kind ORDER BY s.tier, share DESC, label"""
 _SHARES = pa.list_(pa.struct([("label", pa.string()), ("share", pa.float64())]))
 _NUMBERS = (
     "customer_share", "clv", "clv_share", "mean_clv", "mean_orders", "mean_spend", "days_since_last", "mean_p_alive",

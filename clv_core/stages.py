@@ -19,15 +19,15 @@ PROSPECT = "prospect"  # aware: known from engagement, never bought
 
 @dataclass(frozen=True, slots=True)
 class StageRules:
-    """new: one order day, at most `new_days` ago. at risk, lapsed: p_alive below the two bounds, or silent for longer than the
-    two quantiles of the base's own gaps between orders (times `lapsed_gaps` for lapsed).
+    """new: one order day, at most `new_days` ago. at risk and lapsed: p_alive below a bound, or silent for longer than so many
+    times the base's usual gap between orders (three in four gaps are shorter).
     """
 
     new_days: float = 30.0
     at_risk_alive: float = 0.5
     lapsed_alive: float = 0.2
-    at_risk_quantile: float = 0.8
-    lapsed_quantile: float = 0.95
+    at_risk_gaps: float = 2.0
+    lapsed_gaps: float = 4.0
 
 
 def stages(s: Snapshot, p_alive: Floats, rules: StageRules) -> pa.Array:
@@ -36,22 +36,21 @@ def stages(s: Snapshot, p_alive: Floats, rules: StageRules) -> pa.Array:
     at_risk, lapsed = p_alive < rules.at_risk_alive, p_alive < rules.lapsed_alive
     # Where nobody ever drops out (p_alive is 1 for all), silence is no sign of leaving either: both stages stay empty.
     if len(p_alive) and float(p_alive.min()) < 1 - 1e-6:
-        usual = _gaps(s, (rules.at_risk_quantile, rules.lapsed_quantile))
-        at_risk |= silent > usual[0]
-        lapsed |= silent > usual[1]
+        usual = _usual_gap(s)
+        at_risk |= silent > rules.at_risk_gaps * usual
+        lapsed |= silent > rules.lapsed_gaps * usual
     stage = np.where(lapsed, 3, np.where(at_risk, 2, 1))
     days = s.T * 7.0
     stage[(s.x == 0) & (days <= rules.new_days)] = 0
     return pa.array(np.asarray(STAGES, dtype=object)).take(pa.array(stage))
 
 
-def _gaps(s: Snapshot, quantiles: tuple[float, float]) -> tuple[float, float]:
-    """Quantiles, in weeks, of customers' mean gap between orders, each counted once per gap; infinite without repeat orders."""
+def _usual_gap(s: Snapshot) -> float:
+    """The 75% point, in weeks, of customers' mean gaps between orders, each counted once per gap; infinite without any."""
     repeat = s.x > 0
     if not repeat.any():
-        return float("inf"), float("inf")
+        return float("inf")
     gap, weight = s.t_x[repeat] / s.x[repeat], s.x[repeat]
     order = np.argsort(gap)
     share = np.cumsum(weight[order]) / weight.sum()
-    found = [float(gap[order][min(int(np.searchsorted(share, q)), len(order) - 1)]) for q in quantiles]
-    return found[0], max(found[0], found[1])
+    return float(gap[order][min(int(np.searchsorted(share, 0.75)), len(order) - 1)])

@@ -87,7 +87,7 @@ def _places(
         cut = (round(edges[0] * n) / max(n, 1), round(edges[1] * n) / max(n, 1))
         return place, cut
     total = float(value.sum())
-    held = np.cumsum(value[order]) / total if total > 0 else np.linspace(0, 1, n)
+    held = np.cumsum(value[order]) / total if total > 0 else np.arange(1, n + 1) / max(n, 1)
     inside = [int(np.searchsorted(held, edge - 1e-12)) + 1 for edge in edges]
     _break_ties(order, clv, tie_break, ids, inside)
     place = np.empty(n)

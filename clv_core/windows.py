@@ -135,7 +135,7 @@ def sampled(t: Transactions, customers: int) -> Transactions:
     buckets = 1 << 20
     keep = max(1, round(buckets * customers / t.customers))
     name = f"sample_{t.relation}_{keep}".replace('"', "").replace(".", "_")
-    sql = f"CREATE OR REPLACE TEMP TABLE {name} AS SELECT * FROM {t.relation} WHERE hash(customer_id) % {buckets} < {keep}"
+    sql = f"CREATE OR REPLACE TABLE {name} AS SELECT * FROM {t.relation} WHERE hash(customer_id) % {buckets} < {keep}"
     t.connection.execute(sql)
     counted = t.connection.execute(f"SELECT count(DISTINCT customer_id), count(*) FROM {name}").fetchall()[0]
     return replace(t, relation=name, customers=int(counted[0]), orders=int(counted[1]))
