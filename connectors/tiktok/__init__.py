@@ -49,6 +49,7 @@ CAPABILITIES = Capabilities(
     exclusion_path="stream",
 )
 
+EMAIL_RULES = {"plain": "email_plain", "without_tag": "email_without_tag", "bare": "email_bare"}
 PHONE_RULES = {"plus": "phone_e164", "digits": "phone_digits"}
 
 
@@ -72,7 +73,8 @@ class TikTokPlatform:
 
         chosen: TikTokSettings = settings
         owner: TikTokAccount = account
-        limits = replace(CAPABILITIES, recipe=recipe(phone=PHONE_RULES[chosen.phone_form]))
+        forms = recipe(EMAIL_RULES[chosen.email_form], PHONE_RULES[chosen.phone_form])
+        limits = replace(CAPABILITIES, recipe=forms)
         return TikTokConnector(chosen, owner, limits, now=now, sleep=sleep)
 
     def sandbox(self) -> Any:

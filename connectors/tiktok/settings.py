@@ -43,7 +43,9 @@ class TikTokSettings(PlatformSettings):
     accounts: list[TikTokAccount] = []
     requests_per_second: float = Field(default=5, gt=0, le=50)
     timeout_seconds: float = Field(default=60, gt=0)
-    phone_form: Literal["plus", "digits"] = "plus"  # +E.164, or its digits alone (TikTok's pages name both)
+    # TikTok's pages disagree on both; the defaults are what its newest ones and its own example digests say.
+    email_form: Literal["plain", "without_tag", "bare"] = "plain"  # as it is, without "+tag", or without dots as well
+    phone_form: Literal["plus", "digits"] = "plus"  # +E.164, or its digits alone
     file_type: Literal["multiple", "email", "phone", "mobile_ad_id"] = "multiple"
     purchases: list[Literal["web", "app", "shop"]] = Field(default=["web"], min_length=1)  # legs that results add up
     lookalike: LookalikeOptions = LookalikeOptions()

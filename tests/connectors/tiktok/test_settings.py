@@ -8,8 +8,8 @@ import sys
 import pytest
 from pydantic import ValidationError
 
-from connectors.tiktok import platform
-from connectors.tiktok.connector import TikTokConnector
+from connectors.engine.normalise import RULES
+from connectors.tiktok import platform, recipe
 from connectors.tiktok.settings import TikTokSettings
 
 ACCOUNTS = [{"account_id": "7000000000000000001"}]
@@ -38,17 +38,26 @@ def test_the_version_belongs_to_the_client(given: str) -> None:
     assert TikTokSettings.model_validate({"api_base": given, "credentials": "anonymous"}).api_base == "http://127.0.0.1:8805"
 
 
-def test_the_phone_form_chooses_the_rule() -> None:
+@pytest.mark.parametrize(
+    ("forms", "rules"),
+    [
+        ({}, ["email_plain", "phone_e164", "mobile_ad_id"]),
+        ({"phone_form": "digits"}, ["email_plain", "phone_digits", "mobile_ad_id"]),
+        ({"email_form": "without_tag"}, ["email_without_tag", "phone_e164", "mobile_ad_id"]),
+        ({"email_form": "bare"}, ["email_bare", "phone_e164", "mobile_ad_id"]),
+    ],
+)
+def test_the_forms_choose_the_rules(forms: dict[str, str], rules: list[str]) -> None:
     base = {"api_base": "http://127.0.0.1:1", "credentials": "anonymous", "accounts": ACCOUNTS}
-    plain = TikTokSettings.model_validate(base)
-    digits = TikTokSettings.model_validate({**base, "phone_form": "digits"})
-    rules = []
-    for settings in (plain, digits):
-        connector = platform.connect(settings, settings.accounts[0])
-        assert isinstance(connector, TikTokConnector)
-        rules.append(next(one.rule for one in connector.capabilities.recipe.fields if one.name == "PHONE"))
-        connector.close()
-    assert rules == ["phone_e164", "phone_digits"]
+    settings = TikTokSettings.model_validate({**base, **forms})
+    connector = platform.connect(settings, settings.accounts[0])
+    assert [one.rule for one in connector.capabilities.recipe.fields] == rules
+    assert set(rules) <= set(RULES)
+    connector.close()
+
+
+def test_another_form_is_another_recipe() -> None:
+    assert recipe().version != recipe(phone="phone_digits").version != recipe("email_bare").version
 
 
 def test_the_platform_object_is_light() -> None:
