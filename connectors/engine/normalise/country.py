@@ -24,7 +24,7 @@ SOURCE = "ISO 3166-1; Meta: alpha-2 in lower case; Google: alpha-2, unhashed; de
 @cache
 def codes() -> dict[str, str]:
     """alpha-2 by alpha-2 and alpha-3, in capitals."""
-    found = {"UK": "GB"}
+    found = {"UK": "GB", "UAE": "AE", "DRC": "CD", "PRC": "CN"}
     for line in COUNTRIES.strip().splitlines():
         two, three, _ = line.split("|", 2)
         found[two] = found[three] = two

@@ -254,7 +254,9 @@ ZW|ZWE|Zimbabwe|Republic of Zimbabwe
 
 OTHER_NAMES = """
 AE|Emirates
+AG|Antigua
 AX|Aland|Åland
+BA|Bosnia|Bosnia Herzegovina
 BN|Brunei
 BO|Bolivia
 BQ|Bonaire|Caribbean Netherlands
@@ -293,6 +295,7 @@ SX|Sint Maarten|St Maarten
 SZ|Swaziland
 TF|French Southern and Antarctic Lands
 TL|East Timor
+TT|Trinidad
 TR|Turkey|Republic of Turkey
 TZ|Tanzania
 US|United States of America|US of America|U.S. of America

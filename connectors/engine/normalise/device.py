@@ -31,14 +31,14 @@ def settle_mobile_ad_id(values: pl.Series, _countries: pl.Series, _rules: Identi
     frame = pl.DataFrame({"v": lowered(values)}).with_columns(v=pl.col("v").str.replace_all(INVISIBLE, ""))
     frame = frame.with_columns(v=pl.col("v").str.strip_chars("{} ").str.replace(UUID_BARE, "${1}-${2}-${3}-${4}-${5}"))
     frame = frame.with_columns(
-        reason=pl.when(~pl.col("v").str.contains("[1-9a-z]"))
+        reason=pl.when(~pl.col("v").str.contains(r"^[0-9a-z_\-]+$"))
+        .then(pl.lit("not an ad id"))
+        .when(~pl.col("v").str.contains("[1-9a-z]"))
         .then(pl.lit("blank id"))
         .when(pl.col("v").str.contains(r"^[0-9a-f]{40}$"))
         .then(pl.lit("SHA-1 digest"))
         .when(pl.col("v").str.contains(r"^[0-9a-f]{32}$"))
         .then(pl.lit("MD5 digest"))
-        .when(~pl.col("v").str.contains(r"^[0-9a-z_\-]+$"))
-        .then(pl.lit("not an ad id"))
     )
     return Settled(frame.select(pl.when(pl.col("reason").is_null()).then("v"))["v"], frame["reason"])
 
@@ -48,7 +48,8 @@ def _external(text: str, country: str | None, _rules: IdentityRules) -> tuple[st
         return None, "looks like an e-mail", None
     if CONTROL.search(text):
         return None, "control characters", None
-    if PHONE_LIKE.fullmatch(text.strip()) and (not text.strip().isdigit() or is_number(text.strip(), country)):
+    bare = text.strip()
+    if PHONE_LIKE.fullmatch(bare) and sum(c.isdigit() for c in bare) > 8 and (not bare.isdigit() or is_number(bare, country)):
         return None, "looks like a phone", None
     return text, None, None
 
@@ -59,6 +60,7 @@ MOBILE_AD_ID = Rule(
     "Meta Help Centre 2082575038703844: lower case, hyphens kept; TikTok: one case per file; all zeros = opted out",
     settle_mobile_ad_id,
     fast_uuid,
+    uuids=True,
 )
 EXTERNAL_ID = Rule(
     "external_id",

@@ -12,17 +12,18 @@ SHA256_BASE64 = r"^[A-Za-z0-9+/]{43}=$"
 ALREADY_HASHED = "already hashed"
 
 
-def recognise(text: pl.Series, *, hashed: bool) -> pl.DataFrame:
+def recognise(text: pl.Series, *, hashed: bool, uuids: bool = False) -> pl.DataFrame:
     """Per trimmed value: `digest` (64 hex, lower case) where it is one, `reason` where it is one that cannot be used.
 
     SHA-256 in base64 is taken too, for Google's exports use it. Where a field travels unhashed, a digest is refused.
+    `uuids`: 32 hex characters may be an id without its hyphens, which the field's rule decides.
     """
     size = pl.col("v").str.len_bytes()
     hexadecimal = pl.col("v").str.contains(r"^[0-9A-Fa-f]+$")
     frame = pl.DataFrame({"v": text}).with_columns(
         digest=pl.when((size == 64) & hexadecimal).then(pl.col("v").str.to_lowercase()),
         base64=(size == 44) & pl.col("v").str.contains(SHA256_BASE64),
-        kind=pl.when((size == 32) & hexadecimal)
+        kind=pl.when((size == 32) & hexadecimal & (not uuids))
         .then(pl.lit("MD5 digest"))
         .when((size == 40) & hexadecimal)
         .then(pl.lit("SHA-1 digest")),

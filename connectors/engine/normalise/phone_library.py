@@ -27,7 +27,8 @@ EXTENSION = re.compile(
 )
 ASIDE = re.compile(r"[(\[][^\d()\[\]+]*[^\W\d_][^\d()\[\]+]*[)\]]")  # (mobile), [work]
 HEAD = re.compile(r"^[^\d+(]*(?:\((?!\+?\d)[^\d+(]*)*")
-TAIL = re.compile(r"(?P<gap>[\s,;:/(\[]|\s-\s?)[^\d]*[^\W\d_][^\d]*$")
+TAIL = re.compile(r"(?<=\d)[^\d]*[^\W\d_][^\d]*$")
+APART = re.compile(r"\s*[\s,;:/(\[]")
 LETTER = re.compile(r"[^\W\d_]")
 SHOUTED = re.compile(r"[A-Z]{3,}")
 
@@ -45,8 +46,8 @@ def settle(raw: str, country: str | None, rules: IdentityRules) -> Answer:
     if len(digits) > 20:
         return None, "too long", None
     found = _number(core, digits, country if country in phonenumbers.SUPPORTED_REGIONS else None, rules)
-    if found[0] and words and SHOUTED.search(words) and not _valid("+" + found[0], None):
-        return None, "letters inside", None
+    if words and (SHOUTED.search(words) or not APART.match(words)) and not (found[0] and _valid("+" + found[0], None)):
+        return None, "letters inside", None  # part of the number is spelt out (1-800-FLOWERS)
     return found
 
 
@@ -72,6 +73,8 @@ def _number(core: str, digits: str, country: str | None, rules: IdentityRules) -
         if found[0] is None and digits.startswith("00"):
             abroad = _parsed("+" + digits[2:].lstrip("0"), digits, None, rules)
             return abroad if abroad[0] else found
+        if found[0] is None and rules.phones_foreign == "international" and _valid("+" + digits, None):
+            return digits, None, TAKEN
         return found
     if digits.startswith("00") and len(digits.lstrip("0")) > 6:
         return _parsed("+" + digits.lstrip("0"), digits.lstrip("0"), None, rules)

@@ -14,7 +14,8 @@ if TYPE_CHECKING:
 
 NOT_LETTERS = r"[\p{P}\p{S}\p{N}\s\p{Cc}\p{Cf}]+"
 US_TERRITORIES = ("US", "PR", "VI", "GU", "AS", "MP", "UM")
-ZIP = r"^\s*([0-9]{5})(?:\s*-\s*[0-9]{4}|\s*-\s*|[0-9]{4})?\s*$"
+ZIP = r"^\s*([0-9]{5})(?:[\s-]*[0-9]{4})?[\s-]*$"
+COUNTRY_PREFIX = r"^[a-z]{1,3}-([0-9])"  # D-80331, LV-1010
 
 
 def fast_city(values: pl.Series, _countries: pl.Series | None, _rules: IdentityRules) -> pl.Series:
@@ -74,7 +75,8 @@ def settle_postal_meta(values: pl.Series, countries: pl.Series, rules: IdentityR
     frame = pl.DataFrame({"v": lowered(values.str.normalize("NFKC")), "c": countries})
     frame = frame.with_columns(v=pl.col("v").str.replace_all(INVISIBLE, ""))
     zip_code = pl.col("v").str.extract(ZIP, 1)
-    cut = pl.col("v").str.extract(r"^([^-]*)", 1) if rules.postal_hyphen == "cut" else pl.col("v")
+    own = pl.col("v").str.replace(COUNTRY_PREFIX, "${1}")
+    cut = own.str.extract(r"^([^-]*)", 1) if rules.postal_hyphen == "cut" else own
     other = cut.str.replace_all(r"[\s\p{P}\p{S}]+", "")
     american = pl.col("c").is_in(US_TERRITORIES).fill_null(False)
     extended = pl.col("c").is_null() & pl.col("v").str.contains(r"^[0-9]{5}-[0-9]{4}$")
@@ -98,7 +100,7 @@ def settle_postal_google(values: pl.Series, countries: pl.Series, _rules: Identi
     american = pl.col("c").is_in(US_TERRITORIES).fill_null(False)
     tidy = (
         pl.col("v")
-        .str.replace(r"^([0-9]{5})\s*-\s*([0-9]{4})$", "${1}-${2}")
+        .str.replace(r"^([0-9]{5})[\s-]+([0-9]{4})$", "${1}-${2}")
         .str.replace(r"^([0-9]{5})([0-9]{4})$", "${1}-${2}")
     )
     frame = frame.with_columns(

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 EMPTY = "empty"
 TOO_LONG = "too long"
 BROKEN = "broken text"
+PLACEHOLDERS = ("n/a", "#n/a", "#n/d", "<na>", "<null>", "(null)", "[null]", "\\n", "#ref!", "#value!", "#null!", "#name?")
 INVISIBLE = r"[\p{Cc}\p{Cf}]+"
 EDGES = r"^[\s\p{Cc}\p{Cf}]+|[\s\p{Cc}\p{Cf}]+$"
 
@@ -66,6 +67,7 @@ class Rule:
     settle: Callable[[pl.Series, pl.Series, IdentityRules], Settled]
     fast: Callable[[pl.Series, pl.Series | None, IdentityRules], pl.Series] | None = None
     by_country: bool = False
+    uuids: bool = False  # 32 hex characters may be a raw value, not an MD5 digest
     verbatim: bool = False  # the value travels byte for byte: edges are not trimmed, nothing is lower-cased
 
     def __call__(self, values: pl.Series, countries: pl.Series | None, rules: IdentityRules, *, hashed: bool = True) -> Settled:
@@ -99,10 +101,12 @@ class Rule:
             .then(pl.lit(EMPTY))
             .when(pl.col("text").str.contains("\ufffd", literal=True))
             .then(pl.lit(BROKEN))
+            .when(pl.col("text").str.to_lowercase().is_in(PLACEHOLDERS))
+            .then(pl.lit("placeholder"))
             .otherwise("reason")
         )
         if not self.verbatim:
-            known = recognise(frame["text"], hashed=hashed)
+            known = recognise(frame["text"], hashed=hashed, uuids=self.uuids)
             frame = frame.with_columns(known["digest"], reason=pl.coalesce("reason", known["reason"]))
         else:
             frame = frame.with_columns(digest=pl.lit(None, dtype=pl.String), text="raw")

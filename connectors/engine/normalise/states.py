@@ -74,5 +74,7 @@ def state_codes() -> dict[str, str]:
     found: dict[str, str] = {}
     for line in STATES.strip().splitlines():
         code, *names = line.split("|")
-        found.update({code: code, **dict.fromkeys(names, code), **{f"stateof{name}": code for name in names}})
+        found.update(
+            {code: code, f"us{code}": code, **dict.fromkeys(names, code), **{f"stateof{name}": code for name in names}}
+        )
     return found
