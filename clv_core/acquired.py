@@ -11,12 +11,14 @@ from clv_core.attribution import SCHEMA as ACQUISITION
 from clv_core.cohorts import prepare_activity
 from clv_core.labels import LabelRules, label_places
 from clv_core.measures import floats
-from clv_core.spread import customer_variance
 
 if TYPE_CHECKING:
     from datetime import date
 
     import duckdb
+
+    from clv_core.doubt import Doubt
+    from clv_core.track import Record
 
 NOT_FROM_ADS = "not from ads"
 
@@ -43,10 +45,11 @@ def load_customers(
     high_tier: str,
 ) -> None:
     """Makes `customer` (one row each, with every grouping column) and `flow` (value by age in days)."""
-    connection.register("scores_in", _with_variance(scores))
-    connection.register("days_in", _days_table(days))
+    connection.register("scores_in", scores)
+    table = days_table(days)
+    connection.register("days_in", table)
     connection.register("acquisition_in", acquisition.select(ACQUISITION.names))
-    purchase = "orders > 0" if "orders" in _days_table(days).column_names else "amount >= 0"
+    purchase = "orders > 0" if "orders" in table.column_names else "amount >= 0"
     connection.execute(
         f"""
         create temp table purchases as
@@ -56,22 +59,49 @@ def load_customers(
     )
     connection.execute(_CUSTOMERS, {"high": high_tier, "as_of": as_of})
     connection.execute("""
+        create temp table campaign_keys as
+        select row_number() over (order by source, platform, campaign_id) - 1 campaign_no, source, platform, campaign_id
+        from (select distinct source, platform, campaign_id from customer)""")
+    connection.execute("""
+        create or replace temp table customer as
+        select c.*, campaign_no, cast(0 as double) factor_doubt
+        from customer c join campaign_keys using (source, platform, campaign_id)""")
+    connection.execute("""
         create temp table flow as
         select c.customer_no, greatest(p.day - c.acquired_on, 0) age, p.amount, p.purchase
         from purchases p join customer c using (customer_id)""")
     prepare_activity(connection)
 
 
-def _days_table(days: Any) -> pa.Table:
+def days_table(days: Any, *, categories: bool = False) -> pa.Table:
+    """customer_id, day, amount (and orders, product_category where known) of a table or of `Transactions`."""
     if isinstance(days, pa.Table):
         return days
-    return days.connection.cursor().sql(f"select customer_id, day, amount, orders from {days.relation}").to_arrow_table()
+    wanted = "customer_id, day, amount, orders" + (", product_category" if categories else "")
+    return days.connection.cursor().sql(f"select {wanted} from {days.relation}").to_arrow_table()
 
 
-def _with_variance(scores: pa.Table) -> pa.Table:
-    clv, high = np.nan_to_num(floats(scores, "clv")), np.nan_to_num(floats(scores, "clv_high"))
-    kept = scores.select(["customer_id", "tier"])
-    return kept.append_column("clv", pa.array(clv)).append_column("variance", pa.array(customer_variance(clv, high)))
+def with_doubt(scores: pa.Table, doubt: Doubt) -> pa.Table:
+    """customer_id, tier, clv, and what is needed to sum up doubt: `variance`, `slope_0` ... ."""
+    found = {name: scores.column(name) for name in ("customer_id", "tier")}
+    found |= {"clv": pa.array(np.nan_to_num(floats(scores, "clv"))), "variance": pa.array(doubt.variance)}
+    return pa.table(found | {f"slope_{n}": pa.array(slope) for n, slope in enumerate(doubt.slopes.T)})
+
+
+def move_by_record(connection: duckdb.DuckDBPyConnection, record: Record, doubt: Doubt) -> None:
+    """Nothing; multiplies every customer's clv by the factor of the campaign's record, so that the sum over all stays."""
+    order = {"campaign_no": pa.array(range(len(record.factor))), "factor": pa.array(record.factor)}
+    connection.register("record_in", pa.table(order | {"factor_doubt": pa.array(record.variance / record.factor**2)}))
+    [[before, after]] = connection.execute(
+        "select sum(clv), sum(clv * factor) from customer join record_in using (campaign_no)"
+    ).fetchall()
+    level = before / after if after else 1.0
+    slopes = "".join(f", slope_{n} * factor * {level!r} as slope_{n}" for n in range(doubt.slopes.shape[1]))
+    connection.execute(f"""
+        create or replace temp table customer as
+        select c.* replace (clv * factor * {level!r} as clv, variance * power(factor * {level!r}, 2) as variance,
+                            r.factor_doubt as factor_doubt{slopes})
+        from customer c join record_in r using (campaign_no)""")
 
 
 # A campaign all of whose ads bear one label gives it to customers of whom no ad is known.
@@ -87,7 +117,7 @@ known as (
     select b.*, f.first_value, least(coalesce(a.acquired_at, b.first_day), b.first_day) acquired_on,
            coalesce(a.platform, '') platform, coalesce(a.campaign_id, '') campaign_id, coalesce(a.adset_id, '') adset_id,
            coalesce(a.ad_id, '') ad_id, coalesce(a.source, 'unknown') source, coalesce(a.basis, 'none') basis,
-           coalesce(s.clv, 0) clv, coalesce(s.variance, 0) variance, coalesce(s.tier = $high, false) high_tier,
+           s.* exclude (customer_id, tier), coalesce(s.tier = $high, false) high_tier,
            s.customer_id is not null scored
     from buyer b join first_order f using (customer_id) left join source a using (customer_id)
          left join scores_in s using (customer_id)),

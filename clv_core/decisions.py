@@ -48,7 +48,7 @@ def decide(campaigns: pa.Table, settings: ReturnSettings) -> pa.Table:
         settings.target_clv_roas if settings.target_clv_roas is not None else _average(campaigns, "lifetime_value", spend > 0)
     )
     by_roas = _side(low, high, roas_mark, judged)
-    by_clv = _side(floats(campaigns, "clv_roas_low"), floats(campaigns, "clv_roas_high"), clv_mark, judged)
+    by_clv = _side(*_clv_interval(campaigns, settings.target_clv_roas is None), clv_mark, judged)
     quadrant = [_quadrant(*sides) for sides in zip(by_roas, by_clv, spend > 0, strict=True)]
     for name, values in (("roas_low", low), ("roas_high", high)):
         campaigns = campaigns.append_column(name, pa.array(values, pa.float64(), from_pandas=True))
@@ -64,6 +64,14 @@ def _roas_interval(campaigns: pa.Table) -> tuple[Floats, Floats]:
     with np.errstate(divide="ignore", invalid="ignore"):
         error = np.exp(_Z90 * np.sqrt(np.log1p(_ROAS_NOISE / count)))
         return np.where(count > 0, roas / error, 0.0 * roas), np.where(count > 0, roas * error, np.inf * (1 + 0.0 * roas))
+
+
+def _clv_interval(campaigns: pa.Table, against_average: bool) -> tuple[Floats, Floats]:
+    """A target is outside the model; the average is predicted by it too, so that errors which all share don't count."""
+    if not against_average:
+        return floats(campaigns, "clv_roas_low"), floats(campaigns, "clv_roas_high")
+    middle, margin = floats(campaigns, "clv_roas"), floats(campaigns, "clv_roas_margin")
+    return middle - margin, middle + margin
 
 
 def _average(campaigns: pa.Table, value: str, chosen: NDArray[np.bool_]) -> float:

@@ -8,13 +8,15 @@ from typing import TYPE_CHECKING, Any
 import duckdb
 import pyarrow as pa
 
-from clv_core.acquired import label_spend, load_customers
+from clv_core.acquired import label_spend, load_customers, move_by_record, with_doubt
 from clv_core.cohorts import curves
 from clv_core.decisions import decide, disagreements
+from clv_core.doubt import Doubt
 from clv_core.labels import LabelRules
 from clv_core.measures import measure
 from clv_core.payback import observed, with_payback
 from clv_core.spend import load_spend
+from clv_core.track import Record, track
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -33,7 +35,8 @@ GROUPINGS: dict[str, tuple[str, ...]] = {
 
 @dataclass(frozen=True, slots=True)
 class ReturnSettings:
-    """How returns are judged. `common_error` is the relative error of the predicted level that all customers share.
+    """How returns are judged. `level_error` is the relative error of the predicted level that all customers share; None takes
+    what the scores say of themselves.
 
     Below `minimum_customers` a group gets no verdict. `target_roas`, `target_clv_roas`: what a campaign must reach; None
     takes the average over all paid spend.
@@ -41,9 +44,10 @@ class ReturnSettings:
 
     horizon_days: int = 365
     confidence: float = 0.90
-    common_error: float = 0.05
+    level_error: float | None = None
     minimum_customers: int = 30
     high_tier: str = "high"
+    by_record: bool = True  # move a campaign's prediction by its track record
     target_roas: float | None = None
     target_clv_roas: float | None = None
     months: int = 36
@@ -73,6 +77,7 @@ class Returns:
     retention: pa.Table
     disagreements: pa.Table
     restatements: pa.Table
+    track: pa.Table
     warnings: tuple[str, ...] = ()
 
     def tables(self) -> dict[str, pa.Table]:
@@ -103,10 +108,14 @@ def returns(
             connection.execute(f"set threads = {int(settings.threads)}")
         restated, warnings = load_spend(connection, campaign_days, rates, currency, as_of)
         label_spend(connection, labels)
-        load_customers(connection, scores, days, acquisition, as_of, settings.high_tier)
-        found = {name: _group(connection, keys, settings) for name, keys in GROUPINGS.items()}
+        doubt = Doubt.of(scores, settings.level_error)
+        load_customers(connection, with_doubt(scores, doubt), days, acquisition, as_of, settings.high_tier)
+        record = track(connection, scores, as_of, settings.horizon_days) if settings.by_record else None
+        if record is not None:
+            move_by_record(connection, record, doubt)
+        found = {name: _group(connection, keys, doubt, settings) for name, keys in GROUPINGS.items()}
         found["campaigns"] = decide(_named(connection, found["campaigns"]), settings)
-        totals = _totals(connection, settings)
+        totals = _totals(connection, doubt, settings)
         retention = curves(
             connection, [("all", "'all'"), *((n, n) for n in ("platform", "creative", "cohort"))], settings.months
         )
@@ -114,21 +123,21 @@ def returns(
         warnings = (*warnings, *_warnings(connection, coverage, as_of))
     return Returns(
         currency, as_of, settings.horizon_days, totals=totals, coverage=coverage, retention=retention, warnings=warnings,
-        disagreements=disagreements(found["campaigns"], currency), restatements=restated, **found,
+        disagreements=disagreements(found["campaigns"], currency), restatements=restated, track=Record.rows(record), **found,
     )  # fmt: skip
 
 
-def _group(connection: duckdb.DuckDBPyConnection, keys: Sequence[str], settings: ReturnSettings) -> pa.Table:
-    table = measure(connection, keys, common=settings.common_error, confidence=settings.confidence)
+def _group(connection: duckdb.DuckDBPyConnection, keys: Sequence[str], doubt: Doubt, settings: ReturnSettings) -> pa.Table:
+    table = measure(connection, keys, doubt, settings.confidence)
     found = observed(connection, keys, settings.minimum_customers)
     return with_payback(table, found, keys, horizon_days=settings.horizon_days, minimum=settings.minimum_customers)
 
 
-def _totals(connection: duckdb.DuckDBPyConnection, settings: ReturnSettings) -> pa.Table:
+def _totals(connection: duckdb.DuckDBPyConnection, doubt: Doubt, settings: ReturnSettings) -> pa.Table:
     """Row `all` (blended: every customer over all spend), then a row per source; all spend belongs to `paid`."""
-    everything = _group(connection, ["scope"], settings)
+    everything = _group(connection, ["scope"], doubt, settings)
     connection.execute("alter table spend_facts add column source varchar default 'paid'")
-    by_source = _group(connection, ["source"], settings).rename_columns({"source": "scope"})
+    by_source = _group(connection, ["source"], doubt, settings).rename_columns({"source": "scope"})
     return pa.concat_tables([everything, by_source])
 
 
@@ -156,7 +165,7 @@ def _coverage(connection: duckdb.DuckDBPyConnection) -> pa.Table:
     """`source, basis, customers, share, realised_value, predicted_clv`: where customers came from and how we know."""
     return connection.sql("""
         select source, basis, count(*) customers, count(*) / sum(count(*)) over () share, sum(realised) realised_value,
-               sum(clv) predicted_clv, count(*) filter (where campaign_id <> '') with_campaign
+               coalesce(sum(clv), 0) predicted_clv, count(*) filter (where campaign_id <> '') with_campaign
         from customer group by all order by customers desc, source, basis""").to_arrow_table()
 
 

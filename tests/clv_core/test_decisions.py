@@ -28,6 +28,7 @@ def campaign(name: str, spend: float, count: float, value: float, life: float, w
         "platform": "meta", "campaign_id": name, "campaign_name": name, "spend": Decimal(str(spend)), "customers": people,
         "conversions": Decimal(str(count)), "conversion_value": Decimal(str(value)), "roas": per(value), "lifetime_value": life,
         "clv_roas": per(life), "clv_roas_low": per(life - wide), "clv_roas_high": per(life + wide),
+        "clv_roas_margin": per(wide),
     }  # fmt: skip
 
 

@@ -1,0 +1,85 @@
+"""How unsure totals of scores are, made once per table, so that any number of groupings can be summed from it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.stats import norm
+
+from clv_core.spread import customer_variance, total_interval
+from clv_core.uncertainty import Uncertainty
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True)
+class Doubt:
+    """Per customer: `variance` of the own future value, `slopes` (n, k) of clv by log-parameter; shared: their `covariance`
+    and the relative error of the `level`.
+    """
+
+    variance: Floats
+    slopes: Floats
+    covariance: Floats
+    level: float
+
+    @classmethod
+    def of(cls, scores: pa.Table, level: float | None = None) -> Doubt:
+        """The doubt of a scores table, in its order; without the fitted models in its metadata (CSV) from clv_high alone."""
+        from clv_core.intervals import UNKNOWN_LEVEL
+
+        clv = np.nan_to_num(np.asarray(scores["clv"].to_numpy(), dtype=np.float64))
+        document = Uncertainty.of(scores)
+        if document is None or not len(scores):
+            high = np.nan_to_num(np.asarray(scores["clv_high"].to_numpy(), dtype=np.float64))
+            none = np.zeros((len(scores), 0))
+            return cls(customer_variance(clv, high), none, np.zeros((0, 0)), UNKNOWN_LEVEL if level is None else level)
+        return cls._fitted(scores, clv, document, level)
+
+    @classmethod
+    def _fitted(cls, scores: pa.Table, clv: Floats, document: Uncertainty, level: float | None) -> Doubt:
+        from clv_core.forecast import Forecast
+        from clv_core.intervals import spread
+        from clv_core.windows import Snapshot
+
+        s = Snapshot.of_scores(scores)
+        model, basket = document.models()
+        view = Forecast(np.asarray(scores["expected_orders"]), basket.expected(s), np.asarray(scores["p_alive"]))
+        slopes, covariance = np.zeros((len(scores), 0)), np.zeros((0, 0))
+        for slope, block in document.sensitivities(s):
+            slopes, covariance = np.hstack([slopes, slope * clv[:, None]]), _beside(covariance, block)
+        own = spread(clv, view, basket, model, s).variance
+        return cls(own, slopes, covariance, document.level_error if level is None else level)
+
+    def shared(self, slopes: Floats, total: Floats) -> Floats:
+        """The variance that groups have from parameters and level: `slopes` (groups, k) summed, `total` their clv."""
+        shared: Floats = np.einsum("gi,ij,gj->g", slopes, self.covariance, slopes) + (self.level * total) ** 2
+        return shared
+
+    def interval(self, total: Floats, own: Floats, slopes: Floats, confidence: float) -> tuple[Floats, Floats]:
+        """(low, high) of the groups' totals."""
+        return total_interval(total, own + self.shared(slopes, total), 0.0, confidence)
+
+    def margin(self, total: Floats, own: Floats, slopes: Floats, spend: Floats, confidence: float) -> Floats:
+        """Half the interval of (clv / spend of a group) minus that of all groups with spend: what they share cancels out."""
+        with np.errstate(divide="ignore", invalid="ignore"):
+            paid = spend > 0
+            whole = np.where(paid.any(), spend[paid].sum(), np.nan)
+            apart = slopes / spend[:, None] - slopes[paid].sum(axis=0) / whole
+            level = total / spend - total[paid].sum() / whole
+            found = np.sqrt(own / spend**2 + self.shared(apart, level)) * norm.ppf((1 + confidence) / 2)
+        return np.where(paid, found, np.nan)
+
+
+def _beside(first: Floats, second: Floats) -> Floats:
+    """The block-diagonal matrix of two."""
+    out = np.zeros((len(first) + len(second),) * 2)
+    out[: len(first), : len(first)] = first
+    out[len(first) :, len(first) :] = second
+    return out
