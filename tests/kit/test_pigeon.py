@@ -1,0 +1,187 @@
+"""A platform in a package of its own installs, registers and earns the contract; and the contract catches a careless one."""
+
+from __future__ import annotations
+
+import importlib
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from connectors import registry
+from connectors.errors import OutcomeUnknownError, RemovalRefusedError, RetriableError, SyncError
+from connectors.protocol import Receipt
+from connectors.testing import ConnectorSuite, Rig
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+PACKAGE = Path(__file__).parent / "pigeon"
+
+
+@pytest.fixture(scope="module")
+def pigeon(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
+    """The installed package's platform, as the registry finds it."""
+    folder, copy = tmp_path_factory.mktemp("site"), tmp_path_factory.mktemp("source") / "pigeon"
+    for path in sorted(PACKAGE.rglob("*")):
+        if path.suffix in (".py", ".toml"):
+            place = copy / path.relative_to(PACKAGE)
+            place.parent.mkdir(parents=True, exist_ok=True)
+            place.write_bytes(path.read_bytes())
+    command = [sys.executable, "-m", "pip", "install", "-q", "--no-index", "--no-deps", "--no-build-isolation"]
+    subprocess.run([*command, "--disable-pip-version-check", "--target", str(folder), str(copy)], check=True, timeout=120)
+    sys.path.insert(0, str(folder))
+    importlib.invalidate_caches()
+    assert "pigeon" in registry.names()
+    yield registry.platform("pigeon")
+    sys.path.remove(str(folder))
+    for name in [name for name in sys.modules if name.partition(".")[0] == "pigeon"]:
+        del sys.modules[name]
+
+
+def rig_of(platform: Any) -> Iterator[Rig]:
+    sandbox = platform.sandbox()
+    settings = platform.settings(api_base=sandbox.start()["address"], accounts=[{"account_id": "coop-1"}])
+    waits: list[float] = []
+    connector = platform.connect(settings, settings.accounts[0], now=sandbox.clock.now)
+    connector.client.sleep = waits.append
+    yield Rig(
+        connector,
+        sandbox,
+        writes="/members",
+        creates="POST /lists",
+        throttle={"code": 429, "wait": 3},
+        refusal={"code": 403},
+        waits=waits,
+    )
+    connector.close()
+    sandbox.stop()
+
+
+class TestPigeon(ConnectorSuite):
+    """The whole contract."""
+
+    @pytest.fixture
+    def rig(self, pigeon: Any) -> Iterator[Rig]:
+        yield from rig_of(pigeon)
+
+
+@pytest.fixture
+def rig(pigeon: Any) -> Iterator[Rig]:
+    yield from rig_of(pigeon)
+
+
+def claims_success(rig: Rig) -> None:
+    send = rig.connector.send
+
+    def careless(handle: Any, batch: Any) -> Receipt:
+        try:
+            return send(handle, batch)
+        except SyncError:
+            return Receipt(accepted=batch.rows)
+
+    rig.connector.send = careless  # type: ignore[method-assign]
+
+
+def counts_all(rig: Rig) -> None:
+    send = rig.connector.send
+
+    def careless(handle: Any, batch: Any) -> Receipt:
+        return replace(send(handle, batch), accepted=batch.rows)
+
+    rig.connector.send = careless  # type: ignore[method-assign]
+
+
+def forgets_names(rig: Rig) -> None:
+    rig.connector._find = lambda key, value: ""  # type: ignore[attr-defined]
+
+
+def blindly_again(rig: Rig) -> None:
+    def careless(name: str) -> str:
+        client = rig.connector.client  # type: ignore[attr-defined]
+        return str(client.call("POST", "/lists", {"name": name}, again=True)["id"])
+
+    rig.connector._make = careless  # type: ignore[attr-defined]
+
+
+def retries_refusals(rig: Rig) -> None:
+    send = rig.connector.send
+
+    def careless(handle: Any, batch: Any) -> Receipt:
+        try:
+            return send(handle, batch)
+        except SyncError:
+            return send(handle, batch)
+
+    rig.connector.send = careless  # type: ignore[method-assign]
+
+
+def hides_refused_removals(rig: Rig) -> None:
+    send = rig.connector.send
+
+    def careless(handle: Any, batch: Any) -> Receipt:
+        try:
+            return send(handle, batch)
+        except RemovalRefusedError:
+            return Receipt(accepted=0, rejected={"too small": batch.rows})
+
+    rig.connector.send = careless  # type: ignore[method-assign]
+
+
+def says_never_sent(rig: Rig) -> None:
+    send = rig.connector.send
+
+    def careless(handle: Any, batch: Any) -> Receipt:
+        try:
+            return send(handle, batch)
+        except (OutcomeUnknownError, RetriableError) as error:
+            raise ValueError(str(error)) from error
+
+    rig.connector.send = careless  # type: ignore[method-assign]
+
+
+def tells_digests(rig: Rig) -> None:
+    import logging
+
+    send = rig.connector.send
+
+    def careless(handle: Any, batch: Any) -> Receipt:
+        logging.getLogger("pigeon").debug("sending %s", [one.hex() for one in next(batch.chunks()).column("email").to_pylist()])
+        return send(handle, batch)
+
+    rig.connector.send = careless  # type: ignore[method-assign]
+
+
+def doubles_results(rig: Rig) -> None:
+    days = rig.connector.campaign_days
+    rig.connector.campaign_days = lambda since, until: iter([*days(since, until), *days(since, until)])  # type: ignore[method-assign]
+
+
+@pytest.mark.parametrize(
+    ("fault", "test", "more"),
+    [
+        (claims_success, "test_a_page_is_no_answer", {}),
+        (claims_success, "test_a_platform_that_is_gone_is_no_success", {}),
+        (claims_success, "test_an_unknown_code_is_fatal", {}),
+        (claims_success, "test_a_removal_below_the_floor_is_said_to_be_refused", {}),
+        (counts_all, "test_a_bad_row_costs_nobody_else", {}),
+        (forgets_names, "test_an_audience_is_made_once", {}),
+        (blindly_again, "test_a_lost_reply_to_a_creation_makes_no_second_audience", {"kind": "lost_reply"}),
+        (retries_refusals, "test_a_refusal_is_not_tried_again", {}),
+        (hides_refused_removals, "test_a_removal_below_the_floor_is_said_to_be_refused", {}),
+        (says_never_sent, "test_a_platform_that_is_gone_is_no_success", {}),
+        (tells_digests, "test_nothing_secret_is_logged", {}),
+        (doubles_results, "test_results_add_up_to_the_platforms_own", {}),
+    ],
+)
+def test_the_contract_catches_a_careless_connector(
+    rig: Rig, caplog: pytest.LogCaptureFixture, fault: Callable[[Rig], None], test: str, more: dict[str, Any]
+) -> None:
+    fault(rig)
+    if test == "test_nothing_secret_is_logged":
+        more = {"caplog": caplog}
+    with pytest.raises((AssertionError, pytest.fail.Exception, ValueError)):
+        getattr(ConnectorSuite(), test)(rig, **more)
