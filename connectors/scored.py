@@ -146,12 +146,12 @@ def fingerprint(settings: Settings, checked: Transactions, contacts: pa.Table, d
     events = sources.engagement(source, settings.folder) if source else None
     query = f"SELECT sum(hash(t)), count(*) FROM {checked.relation} t"
     parts: list[Any] = [version("clv-audience-sync"), str(day), settings.model.model_dump_json()]
-    parts.append(checked.connection.execute(query).fetchone())
+    parts.append(checked.connection.execute(query).fetchall())
     with duckdb.connect() as connection:
         for table in (contacts, events):
             if table is not None:
                 connection.register("given", table)
-                parts.append(connection.execute("SELECT sum(hash(g)), count(*) FROM given g").fetchone())
+                parts.append(connection.execute("SELECT sum(hash(g)), count(*) FROM given g").fetchall())
     return hashlib.sha256(repr(parts).encode()).hexdigest()
 
 

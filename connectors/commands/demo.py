@@ -99,7 +99,7 @@ def accepted(audiences: list[dict[str, Any]]) -> dict[str, dict[str, int]]:
     """Members that stand accepted, by platform and audience."""
     found: dict[str, dict[str, int]] = {}
     for one in audiences:
-        found.setdefault(one["platform"], {})[one["audience"]] = one["snapshot"]
+        found.setdefault(one["platform"], {})[one["audience"]] = one["snapshot"] - one["pending"]
     return found
 
 
