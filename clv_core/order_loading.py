@@ -42,7 +42,7 @@ def load_lines(connection: duckdb.DuckDBPyConnection, source: OrderSource, rules
     parts["bought"] = f"{money(source, 'amount')} >= 0"
     parts |= {name: text(source, name) for name in sorted(extras - {"currency"})}
     if extras & set(LABELS):
-        parts["at"] = instant(source, rules.timezone)
+        parts["moment"] = instant(source, rules.timezone)
     if "order_id" in extras:
         parts["row_hash"] = "hash(" + ", ".join('"' + name.replace('"', '""') + '"' for name in source.names) + ")"
     columns = ", ".join(f"{sql} AS {name}" for name, sql in parts.items())

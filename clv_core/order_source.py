@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -9,11 +10,12 @@ from typing import TYPE_CHECKING
 import duckdb
 import pyarrow as pa
 
-from clv_core.findings import InputError
+from clv_core.findings import InputError, redacted
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_ .()%-]{0,40}")
 CANONICAL = ("customer_id", "order_id", "ordered_at", "amount", "currency", "margin", "cost", "product_category", "channel")
 REQUIRED = ("customer_id", "ordered_at", "amount")
 ALIASES: Mapping[str, tuple[str, ...]] = {
@@ -73,7 +75,10 @@ def open_source(
         connection.register("orders_stream", source)
         connection.execute("CREATE TABLE orders_given AS SELECT * FROM orders_stream")
         sql = "SELECT * FROM orders_given"
-    described = connection.execute(f"DESCRIBE {sql}").fetchall()
+    try:
+        described = connection.execute(f"DESCRIBE {sql}").fetchall()
+    except duckdb.Error as error:
+        raise unreadable(file, error) from None
     types = {str(name): str(kind) for name, kind, *_ in described}
     found = _recognise(file, list(types), columns or {})
     return OrderSource(sql, file, {key: (_quoted(name), types[name]) for key, name in found.items()}, tuple(types))
@@ -96,7 +101,7 @@ def _file_sql(connection: duckdb.DuckDBPyConnection, path: Path) -> str:
             ).fetchall()
             spec = ", ".join(f"'{str(name).replace(chr(39), chr(39) * 2)}': 'VARCHAR'" for name, *_ in keys)
             return f"SELECT * FROM read_json({literal}, format='{kind}', columns={{{spec}}})"
-        return f"SELECT * FROM read_csv({literal}, header=true, all_varchar=true, quote='\"', escape='\"')"
+        return f"SELECT * FROM read_csv({literal}, header=true, skip=0, all_varchar=true, quote='\"', escape='\"')"
     except duckdb.Error as error:
         raise unreadable(path.name, error) from None
 
@@ -136,10 +141,11 @@ def _recognise(file: str, names: list[str], mapped: Mapping[str, str]) -> dict[s
             )
         if len(likely) == 1:
             found[canonical] = likely[0]
+    shown = ", ".join(name if _NAME.fullmatch(name) else redacted(name) for name in names[:20])
     missing = [canonical for canonical in REQUIRED if canonical not in found]
     if missing:
         raise InputError(
-            f"no column for {' or '.join(missing)} among {', '.join(names[:20])}",
+            f"no column for {' or '.join(missing)} among {shown}",
             file=file,
             column=missing[0],
             remedy=f"name it {missing[0]} (or {', '.join(ALIASES[missing[0]][:3])}) or map it to your own name",

@@ -114,7 +114,7 @@ def _gather_days(connection: duckdb.DuckDBPyConnection, extras: set[str]) -> lis
     exact = "DECIMAL(38,6)" if wide else MONEY  # the narrow one is faster and holds any sum of these values
     orders = "count(*) FILTER (bought)" if refunds else "count(*)"
     labels = [name for name in LABELS if name in extras]
-    firsts = "".join(f", arg_min({one}, {{'at': at, 'label': {one}}}) FILTER (bought) AS {one}" for one in labels)
+    firsts = "".join(f", arg_min({one}, {{'moment': moment, 'label': {one}}}) FILTER (bought) AS {one}" for one in labels)
     connection.execute(f"""CREATE OR REPLACE TABLE order_days AS SELECT customer_id, day,
         CAST(sum(value) AS {exact}) AS exact_amount, CAST({orders} AS INTEGER) AS orders{firsts}
         FROM order_lines GROUP BY customer_id, day""")

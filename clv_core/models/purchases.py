@@ -29,7 +29,7 @@ def expected_purchases(A: Floats, h: Floats, a: float, c: Floats) -> Floats:
     if a == 0.0:
         return A * h
     result = np.empty(h.shape)
-    short = h < SERIES_BELOW / (1.0 - SERIES_BELOW)
+    short = (h < SERIES_BELOW / (1.0 - SERIES_BELOW)) & (a + c - A > -3.0)  # else its terms alternate and cancel
     if a > 4.0:
         short &= h * (a + A) < 1.0  # terms grow before they fall: keep to where they don't
     result[short] = _series(A[short], h[short], a, c[short])

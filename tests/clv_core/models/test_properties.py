@@ -62,7 +62,7 @@ def test_weights_and_order_for_order_values() -> None:
     np.testing.assert_allclose(weighted.values, back.values, rtol=1e-12)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(st.sampled_from(MODELS), st.tuples(logs, logs, logs, logs), st.lists(histories, min_size=1, max_size=8))
 def test_predictions_stay_in_bounds_for_any_parameters(model: type, theta: tuple[float, ...], rows: list) -> None:
     history = arrays(rows)
