@@ -48,6 +48,7 @@ if TYPE_CHECKING:
     from types import ModuleType
 
 VERSION = "v26"
+ADS_CONSENT_GRANTED, CUSTOMER_MATCH_JOB = 2, 4  # enum values of Google Ads, which differ from the Data Manager's
 SCOPES = ["https://www.googleapis.com/auth/adwords", "https://www.googleapis.com/auth/datamanager"]
 TOKEN_URI = "https://oauth2.googleapis.com/token"
 OPTIONS = [("grpc.max_metadata_size", 16 * 1024 * 1024), ("grpc.max_receive_message_length", 64 * 1024 * 1024)]
@@ -240,15 +241,19 @@ class GoogleClient:
 
         return self.call("", invoke, address=self.ads_address)
 
+    def ads_call(self, service: str, method: str, request: Any) -> Any:
+        """The answer (raw protobuf) of a Google Ads write, given as a dict or a raw message of the SDK's own kind."""
+
+        def invoke() -> Any:
+            return getattr(self.ads(service), method)(request=request, timeout=self.settings.timeout_seconds)
+
+        return self.call("", invoke, write=True, address=self.ads_address)
+
     def mutate(self, service: str, method: str, operations: list[dict[str, Any]]) -> list[str]:
         """The resource names that a Google Ads mutate gives, in order."""
         request = {"customer_id": self.account.account_id, "operations": operations}
-
-        def invoke() -> list[str]:
-            answer = getattr(self.ads(service), method)(request=request, timeout=self.settings.timeout_seconds)
-            return [answered(str(result.resource_name), self.ads_address) for result in answer.results]
-
-        return self.call("", invoke, write=True, address=self.ads_address)
+        answer = self.ads_call(service, method, request)
+        return answered([str(result.resource_name) for result in answer.results], self.ads_address)
 
     def close(self) -> None:
         """Nothing: connections are closed."""
@@ -302,6 +307,29 @@ def pages(answer: Any) -> Iterator[Any]:
     """The raw protobuf items of an SDK pager."""
     for item in answer:
         yield item._pb
+
+
+def job_operations(job: str) -> Any:
+    """An empty request (the SDK's wrapper; fill its `operations`) that adds people to an upload job."""
+    from google.ads.googleads.v26.services.types.offline_user_data_job_service import AddOfflineUserDataJobOperationsRequest
+
+    raw = AddOfflineUserDataJobOperationsRequest.pb(AddOfflineUserDataJobOperationsRequest())
+    raw.resource_name, raw.enable_partial_failure = job, True
+    return raw
+
+
+def partial_failures(answer: Any) -> dict[int, str]:
+    """Operations that Google refused while it took the others: index -> code."""
+    from google.ads.googleads.v26.errors.types.errors import GoogleAdsFailure
+
+    found: dict[int, str] = {}
+    for packed in answer.partial_failure_error.details:
+        failure = GoogleAdsFailure.pb(GoogleAdsFailure())
+        if packed.Unpack(failure):
+            for error in failure.errors:
+                index = error.location.field_path_elements[0].index
+                found.setdefault(index, faults.ads_code(error)[1])
+    return found
 
 
 def answered(value: Result, address: str) -> Result:

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from connectors.errors import NotReadyError, SyncError
 from connectors.google import lookalikes
 from connectors.google.audiences import Audiences
 from connectors.google.client import GoogleClient
+from connectors.google.jobs import Jobs
 from connectors.google.lookalikes import Lookalikes
 from connectors.google.members import Members
 from connectors.google.results import Results
 from connectors.google.values import Values
-from connectors.protocol import AudienceState, Check, utc_now
+from connectors.protocol import AudienceState, Check, Operation, utc_now
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -49,7 +51,10 @@ class GoogleConnector:
         self.client = GoogleClient(settings, account, sleep=sleep)
         self._audiences = Audiences(self.client)
         self._lookalikes = Lookalikes(self.client)
-        self._members = Members(self.client, now)
+        self._members: Members | Jobs = Members(self.client, now)
+        if settings.members_api == "ads_jobs":
+            self._members = Jobs(self.client)
+            self.capabilities = replace(capabilities, operations=capabilities.operations - {Operation.REPLACE})
         self._values = Values(self.client)
         self._results = Results(self.client, now)
 

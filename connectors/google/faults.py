@@ -192,13 +192,19 @@ def _http_status(code: int | None) -> str:
     return names.get(code or 0, "UNAVAILABLE" if (code or 0) > 500 else "UNKNOWN")
 
 
+def ads_code(error: Any) -> tuple[str, str]:
+    """The field of ErrorCode that is set in a GoogleAdsError, and its value's name."""
+    source = error.error_code.WhichOneof("error_code") or "request_error"
+    number = getattr(error.error_code, source, 0)
+    described = error.error_code.DESCRIPTOR.fields_by_name[source].enum_type.values_by_number.get(number)
+    return source, described.name if described else str(number)
+
+
 def _read_ads(failure: Any, error: Any) -> Refusal:
     """The first error of a GoogleAdsFailure; a quota's retry delay is in its details."""
     first = failure.errors[0]
-    source = first.error_code.WhichOneof("error_code") or "request_error"
-    number = getattr(first.error_code, source, 0)
-    described = first.error_code.DESCRIPTOR.fields_by_name[source].enum_type.values_by_number.get(number)
-    refusal = Refusal(source, described.name if described else str(number), str(first.message))
+    source, code = ads_code(first)
+    refusal = Refusal(source, code, str(first.message))
     refusal.request_id = getattr(error, "request_id", "") or ""
     if first.details.HasField("quota_error_details"):
         delay = first.details.quota_error_details.retry_delay

@@ -72,6 +72,8 @@ class GoogleSettings(PlatformSettings):
     credentials: Literal["anonymous", "environment"] | GoogleCredentials = "environment"
     terms_accepted: bool = True
     """Whether your company has accepted Google's Customer Match terms; false stops every upload."""
+    members_api: Literal["data_manager", "ads_jobs"] = "data_manager"
+    """ads_jobs: Google Ads' upload jobs, only for accounts that Google has allowed since before 2026-04-01."""
     membership_days: int = Field(default=540, ge=1, le=540)
     mark_high_value: bool = True
     """Mark the top tier's list as HIGH_VALUE_CUSTOMERS, so that Google's own bidding goals can use it."""

@@ -16,14 +16,20 @@ ACCOUNT = "1234567890"
 THROTTLE = {"reason": "RESOURCE_EXHAUSTED", "quota_limit": "IngestionMutateRequestsPerMinutePerProject"}
 
 
-def _rig(transport: str, writes: str, creates: str, *, http: bool) -> Iterator[Rig]:
+ADS_THROTTLE = {"source": "quota_error", "code": "RESOURCE_TEMPORARILY_EXHAUSTED", "status": "RESOURCE_EXHAUSTED"}
+ADS_REFUSAL = {"source": "authorization_error", "code": "USER_PERMISSION_DENIED", "status": "PERMISSION_DENIED"}
+
+
+def _rig(transport: str, writes: str, creates: str, *, http: bool, jobs: bool = False) -> Iterator[Rig]:
     sandbox = platform.sandbox()
+    sandbox.ads.allowlisted = jobs
     addresses = sandbox.start()
     settings = platform.settings.model_validate(
         {
             "data_manager_endpoint": addresses[transport],
             "ads_endpoint": addresses["ads"],
             "credentials": "anonymous",
+            "members_api": "ads_jobs" if jobs else "data_manager",
             "accounts": [{"account_id": ACCOUNT}],
         }
     )
@@ -34,8 +40,8 @@ def _rig(transport: str, writes: str, creates: str, *, http: bool) -> Iterator[R
         sandbox,
         writes=writes,
         creates=creates,
-        throttle=THROTTLE,
-        refusal={"reason": "TERMS_AND_CONDITIONS_NOT_SIGNED"},
+        throttle={**ADS_THROTTLE, "retry_delay": 3} if jobs else THROTTLE,
+        refusal=ADS_REFUSAL if jobs else {"reason": "TERMS_AND_CONDITIONS_NOT_SIGNED"},
         waits=waits,
         http=http,
     )
@@ -57,3 +63,11 @@ class TestGoogleOverGrpc(ConnectorSuite):
     @pytest.fixture
     def rig(self) -> Iterator[Rig]:
         yield from _rig("ads", "IngestAudienceMembers", "CreateUserList", http=False)
+
+
+class TestGoogleWithUploadJobs(ConnectorSuite):
+    """The whole contract (but for replacing), with the upload jobs of accounts that are still allowed them."""
+
+    @pytest.fixture
+    def rig(self) -> Iterator[Rig]:
+        yield from _rig("ads", "AddOfflineUserDataJobOperations", "CreateUserList", http=False, jobs=True)

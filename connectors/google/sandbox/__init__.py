@@ -6,6 +6,7 @@ a request's outcome only after its clock has moved, and forgets members when the
 
 from __future__ import annotations
 
+import base64
 import json
 from typing import TYPE_CHECKING, Any
 
@@ -129,6 +130,7 @@ class GoogleSandbox(Sandbox):
             "accounts": self.store.accounts,
             "lists": [held.to_dict() for held in self.store.lists.values()],
             "requests": requests,
+            "jobs": {name: {**job, "operations": _packed(job["operations"])} for name, job in self.store.jobs.items()},
             "rules": self.store.rules,
             "rule_sets": self.store.rule_sets,
             "next": self.store.new_id(),
@@ -143,3 +145,7 @@ class GoogleSandbox(Sandbox):
             self.store.restore(json.loads(json.dumps(dict(document))))
             self.store.lists = {int(one["id"]): UserList.from_dict(one) for one in document["lists"]}
             self.reports.campaigns, self.reports.clicks = list(document["campaigns"]), list(document["clicks"])
+
+
+def _packed(operations: list[tuple[str, bytes]]) -> list[tuple[str, str]]:
+    return [(kind, base64.b64encode(member).decode()) for kind, member in operations]

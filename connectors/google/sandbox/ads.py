@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from google.ads.googleads.v26.services import types as services
 
 from connectors.google.sandbox import gaql
+from connectors.google.sandbox.jobs import Jobs, account_of
 from connectors.google.sandbox.refusals import AdsError
 from connectors.google.sandbox.rules import Rules
 from connectors.google.sandbox.store import UserList
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 PAGE = 10_000
 MOST_OPERATIONS = 10_000
 SEED_MINIMUM = 100
+UPLOADS = ("CreateOfflineUserDataJob", "AddOfflineUserDataJobOperations", "RunOfflineUserDataJob", "UploadUserData")
 LEVELS = {2: "NARROW", 3: "BALANCED", 4: "BROAD"}
 _LIST = re.compile(r"customers/([0-9]{10})/userLists/([0-9]+)")
 _COUNTRY = re.compile(r"[A-Z]{2}")
@@ -36,12 +38,17 @@ class Ads:
 
     def __init__(self, store: Store, reports: Reports, record: Callable[..., None]) -> None:
         self.store, self.reports, self._record = store, reports, record
-        self._rules = Rules(store)
+        self._rules, self._jobs = Rules(store), Jobs(store)
+        self.allowlisted = False  # whether upload jobs are open, as for callers from before 2026-04-01
         self.methods: dict[str, Callable[[str, Any], Any]] = {
             "MutateUserLists": self.mutate_lists,
             "MutateUserListCustomerTypes": self._rules.customer_types,
             "MutateConversionValueRules": self._rules.value_rules,
             "MutateConversionValueRuleSets": self._rules.value_rule_sets,
+            "CreateOfflineUserDataJob": self._jobs.create,
+            "AddOfflineUserDataJobOperations": self._jobs.add,
+            "RunOfflineUserDataJob": self._jobs.run,
+            "UploadUserData": self._jobs.upload,
             "Search": self.search,
             "SearchStream": self.search_stream,
         }
@@ -59,14 +66,14 @@ class Ads:
         return found
 
     def _answer(self, method: str, request: Any, headers: Mapping[str, str], entry: dict[str, Any]) -> Any:
-        if method not in self.methods:  # uploads: closed to newcomers since 2026-04-01
+        if method in UPLOADS and not self.allowlisted:  # closed to newcomers since 2026-04-01
             raise AdsError(
                 "not_allowlisted_error",
                 "CUSTOMER_NOT_ALLOWLISTED_FOR_THIS_FEATURE",
                 "Customer is not allowlisted for accessing this feature.",
                 "PERMISSION_DENIED",
             )
-        account = request.customer_id
+        account = account_of(request)
         if not re.fullmatch(r"[0-9]{10}", account):
             raise AdsError("request_error", "INVALID_CUSTOMER_ID", f"Invalid customer ID '{account}'.")
         login = headers.get("login-customer-id", "")
@@ -77,11 +84,13 @@ class Ads:
             text = "User doesn't have permission to access customer."
             raise AdsError("authorization_error", "USER_PERMISSION_DENIED", text, "PERMISSION_DENIED")
         operations = getattr(request, "operations", ())
-        if len(operations) > MOST_OPERATIONS:
+        if method.startswith("Mutate") and len(operations) > MOST_OPERATIONS:
             raise AdsError("request_error", "TOO_MANY_MUTATE_OPERATIONS")
-        if operations:
+        if operations and method.startswith("Mutate"):
             kind = operations[0].WhichOneof("operation") or ""
             entry["operation"] = "create" if kind == "create" else kind or "mutate"
+        if method in UPLOADS:
+            entry["operation"], entry["rows"] = _upload_kind(method, operations), len(operations)
         found = self.methods[method](account, request)
         if operations and method == "MutateUserLists":
             entry["audience"] = found.results[0].resource_name.rpartition("/")[2]
@@ -210,6 +219,7 @@ class Ads:
             "customer_client": lambda: self._clients(account),
             "user_list": lambda: self._lists(account),
             "user_list_customer_type": lambda: self._rules.customer_type_rows(account),
+            "offline_user_data_job": lambda: self._jobs.rows(account),
             "conversion_value_rule": lambda: self._rules.rule_rows(account),
             "conversion_value_rule_set": lambda: self._rules.rule_set_rows(account),
             **{
@@ -264,3 +274,10 @@ class Ads:
             elif size:
                 row["user_list.match_rate_percentage"] = int(self.store.match_rate * 100)
             yield row
+
+
+def _upload_kind(method: str, operations: Any) -> str:
+    """How the log names an upload call."""
+    if not len(operations):
+        return {"CreateOfflineUserDataJob": "job_create", "RunOfflineUserDataJob": "job_run"}.get(method, "job_add")
+    return {"create": "add", "remove": "remove"}.get(str(operations[0].WhichOneof("operation")), "remove_all")

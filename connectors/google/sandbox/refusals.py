@@ -110,7 +110,8 @@ class AdsError(Exception):
         error = failure.errors.add()
         error.message = self.message or self.code
         enum = error.error_code.DESCRIPTOR.fields_by_name[self.source].enum_type
-        setattr(error.error_code, self.source, enum.values_by_name[self.code].number)
+        known = enum.values_by_name.get(str(self.code))
+        setattr(error.error_code, self.source, known.number if known else int(self.code))
         for name, index in self.path:
             element = error.location.field_path_elements.add(field_name=name)
             if index is not None:

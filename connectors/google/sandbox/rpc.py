@@ -106,7 +106,8 @@ class RpcServer:
             def abort(refused: AdsError) -> None:
                 failure = refused.failure(request_id).SerializeToString()
                 context.set_trailing_metadata(((FAILURE_KEY, failure), ("request-id", request_id)))
-                context.abort(getattr(grpc.StatusCode, refused.status), refused.message or refused.code)
+                status = getattr(grpc.StatusCode, str(refused.status), grpc.StatusCode.INVALID_ARGUMENT)
+                context.abort(status, refused.message or str(refused.code))
 
             def answer() -> Any:
                 try:

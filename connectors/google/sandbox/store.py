@@ -117,6 +117,7 @@ class Store:
         self.accounts: dict[str, dict[str, Any]] = {}
         self.lists: dict[int, UserList] = {}
         self.requests: dict[str, Accepted] = {}
+        self.jobs: dict[str, dict[str, Any]] = {}
         self.rules: dict[str, dict[str, Any]] = {}
         self.rule_sets: dict[str, dict[str, Any]] = {}
         self._calls: dict[str, deque[float]] = {}
@@ -131,6 +132,10 @@ class Store:
         """Nothing: all but the lists is what a dump held."""
         self.accounts, self.rules, self.rule_sets = dict(held["accounts"]), dict(held["rules"]), dict(held["rule_sets"])
         self._next = int(held["next"])
+        self.jobs = {}
+        for name, job in held["jobs"].items():
+            work = [(kind, base64.b64decode(member)) for kind, member in job["operations"]]
+            self.jobs[name] = {**job, "operations": work}
         self.requests = {}
         for one in held["requests"]:
             errors = {int(reason): int(count) for reason, count in one["errors"].items()}

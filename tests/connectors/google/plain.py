@@ -9,6 +9,7 @@ import grpc
 import requests
 from google.ads.googleads.v26.errors.types.errors import GoogleAdsFailure
 from google.ads.googleads.v26.services import types as services
+from google.longrunning import operations_pb2
 from google.protobuf import json_format
 
 from tests.connectors.google.conftest import ACCOUNT
@@ -96,13 +97,15 @@ def ads(world: World, service: str, method: str, body: dict[str, Any], metadata:
         path = f"/google.ads.googleads.v26.services.{service}/{method}"
         call = channel.unary_stream if method == "SearchStream" else channel.unary_unary
         invoke = call(path, request_serializer=lambda one: one.SerializeToString(), response_deserializer=lambda raw: raw)
-        answer = getattr(services, f"{stem}Response")
+        answer = getattr(services, f"{stem}Response", None)
         try:
             if method == "SearchStream":
                 parts = [answer.pb(answer.deserialize(raw)) for raw in invoke(request, metadata=metadata, timeout=10)]
                 return [json_format.MessageToDict(row) for part in parts for row in part.results]
             raw, held = invoke.with_call(request, metadata=metadata, timeout=10)
             assert dict(held.initial_metadata())["request-id"]
+            if answer is None:  # a long-running operation
+                return json_format.MessageToDict(operations_pb2.Operation.FromString(raw))
             return json_format.MessageToDict(answer.pb(answer.deserialize(raw)))
         except grpc.RpcError as error:
             trailing = dict(error.trailing_metadata())

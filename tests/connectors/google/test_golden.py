@@ -112,6 +112,15 @@ def test_bodies_of_reports(heard: list[tuple[str, Any]], connector: GoogleConnec
     assert last(heard, "SearchStream") == golden("report_clicks")
 
 
+def test_bodies_of_upload_jobs(world: World, heard: list[tuple[str, Any]]) -> None:
+    world.sandbox.ads.allowlisted = True
+    connector = world.connect(members_api="ads_jobs", mark_high_value=False)
+    connector.send(connector.find_or_create(TOP), batch(Operation.ADD, ROWS))
+    assert last(heard, "CreateOfflineUserDataJob") == golden("job_create")
+    assert last(heard, "AddOfflineUserDataJobOperations") == golden("job_add_operations")
+    assert last(heard, "RunOfflineUserDataJob") == golden("job_run")
+
+
 def test_every_golden_body_is_one_that_the_servers_take(world: World) -> None:
     """The hand-written bodies are checked too: the strict sandbox reads them and finds no fault in their form."""
     from google.ads.datamanager_v1 import types as dm
@@ -128,6 +137,9 @@ def test_every_golden_body_is_one_that_the_servers_take(world: World) -> None:
         "customer_type_create": services.MutateUserListCustomerTypesRequest,
         "value_rule_create": services.MutateConversionValueRulesRequest,
         "value_rule_set_create": services.MutateConversionValueRuleSetsRequest,
+        "job_create": services.CreateOfflineUserDataJobRequest,
+        "job_add_operations": services.AddOfflineUserDataJobOperationsRequest,
+        "job_run": services.RunOfflineUserDataJobRequest,
         "report_campaign": services.SearchGoogleAdsStreamRequest,
         "report_clicks": services.SearchGoogleAdsStreamRequest,
     }
