@@ -21,6 +21,7 @@ from connectors.errors import ConfigurationError, FatalError, OutcomeUnknownErro
 from connectors.meta.codes import Code, find
 from connectors.meta.usage import STOP_AT, Usage, read_usage
 from connectors.retries import LONGEST_WAIT, retrying
+from connectors.settings import is_loopback
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -96,6 +97,7 @@ class GraphClient:
         session.GRAPH = api_base
         session.requests = _Session()
         session.requests.verify = verify
+        session.requests.trust_env = not is_loopback(api_base)  # a proxy of the environment can't reach this machine
         if access_token:
             session.requests.auth = _Bearer(access_token)
         session.requests.hooks["response"].append(self._keep)

@@ -103,7 +103,7 @@ class Insights:
         raise FatalError("the report was skipped twice", platform="meta")
 
     def _wait(self, run: str) -> dict[str, Any]:
-        waited, pause = 0.0, 0.5
+        waited, pause = 0.0, 0.2
         while True:
             status = self._client.get(run, expect="async_status")
             percent, state = int(status.get("async_percent_completion") or 0), status["async_status"]

@@ -259,6 +259,16 @@ def test_a_server_that_speaks_no_tls_is_a_configuration_error(connect: Callable[
         connect(api_base=address).find_or_create(SEED)
 
 
+def test_a_proxy_of_the_environment_is_not_asked_for_this_machine(
+    connect: Callable[..., MetaConnector], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:1")
+    monkeypatch.setenv("http_proxy", "http://127.0.0.1:1")
+    monkeypatch.delenv("NO_PROXY", raising=False)
+    monkeypatch.delenv("no_proxy", raising=False)
+    assert connect().find_or_create(PLAIN).remote_id
+
+
 def test_the_app_secret_proof_is_the_documented_one() -> None:
     client = GraphClient(api_base="http://127.0.0.1:1", api_version="v26.0", access_token="TOKEN", app_secret="app-secret")
     assert client._proof == {"appsecret_proof": "751c15abbdb90f81415b11b21396d338bc185878789c386aa590704207aba2a8"}

@@ -9,7 +9,7 @@ from typing import Any
 
 import pyarrow as pa
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from connectors.errors import FatalError
@@ -42,6 +42,7 @@ cells = st.fixed_dictionaries(
 money = st.decimals(min_value=0, max_value=10**12, places=2, allow_nan=False)
 
 
+@settings(deadline=None)  # the machine may be busy
 @given(st.lists(st.tuples(cells, money), min_size=1, max_size=30), st.integers(1, 7))
 def test_the_text_is_what_json_would_say(rows: list[tuple[dict[str, Any], Decimal]], size: int) -> None:
     whole = table([row for row, _ in rows], values=[value for _, value in rows])

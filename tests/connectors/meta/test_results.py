@@ -178,7 +178,7 @@ def test_a_hundred_percent_of_a_running_job_is_not_the_end(
     box.campaigns = [row(today)]
     box.run_polls = 3
     assert len(pulled(connect(reports="async"), today, today)) == 1
-    assert sleeps == [0.5, 0.75, 1.125]
+    assert sleeps == pytest.approx([0.2, 0.3, 0.45])
 
 
 def test_a_run_that_takes_over_an_hour_is_left_to_the_next_run(
