@@ -5,6 +5,7 @@ Light to import: the SDKs are loaded by `client.py` on the first call. Limits ar
 
 from __future__ import annotations
 
+import os
 import time
 from typing import TYPE_CHECKING, Any
 
@@ -72,6 +73,7 @@ class GooglePlatform:
         sleep: Callable[[float], None] = time.sleep,
     ) -> GoogleConnector:
         """A connector for one account; opens no connection yet."""
+        os.environ.setdefault("GRPC_VERBOSITY", "ERROR")  # read once, when grpc is loaded: it writes to stderr by itself
         from connectors.google.connector import GoogleConnector
 
         return GoogleConnector(settings, account, CAPABILITIES, now=now, sleep=sleep)

@@ -87,8 +87,8 @@ class Audiences:
         """The account's own list of exactly this name, or None; the platform's filter narrows, the comparison decides."""
         quoted = name.replace("\\", "\\\\").replace('"', '\\"')
         for one in self._listed(f'display_name = "{quoted}"'):
-            own = one.access_reason in (0, OWNED) and not one.read_only and one.name.startswith(f"{self.parent}/")
-            if one.display_name == name and own and one.HasField("ingested_user_list_info"):
+            own = one.access_reason in (0, OWNED) and not one.read_only
+            if one.display_name == name and own and one.name.startswith(f"{self.parent}/"):
                 return one
         return None
 

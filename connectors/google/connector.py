@@ -6,7 +6,7 @@ import time
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from connectors.errors import NotReadyError, SyncError
+from connectors.errors import NotReadyError, RetriableError, SyncError
 from connectors.google import lookalikes
 from connectors.google.audiences import Audiences
 from connectors.google.client import GoogleClient
@@ -33,6 +33,8 @@ if TYPE_CHECKING:
         LookalikeSpec,
         Receipt,
     )
+
+UNREACHED = "check data_manager_endpoint and ads_endpoint, and the way there; run again when they answer"
 
 
 class GoogleConnector:
@@ -77,6 +79,8 @@ class GoogleConnector:
         for name, look in looks.items():
             try:
                 look()
+            except RetriableError as error:
+                found.append(Check(f"{subject} {name}", False, error.message, UNREACHED))
             except SyncError as error:
                 found.append(Check(f"{subject} {name}", False, error.message, error.remedy))
             else:

@@ -93,7 +93,9 @@ def test_a_server_that_is_not_there_is_named(address: str) -> None:
     connector = connect(data_manager_endpoint=address, ads_endpoint="insecure:127.0.0.1:9", credentials="anonymous")
     with pytest.raises(RetriableError, match=address.replace(".", r"\.") + " can't be reached"):
         connector.find_or_create(AudienceSpec("a", "A"))
-    assert [one.ok for one in connector.check()] == [True, False, False]
+    checks = connector.check()
+    assert [one.ok for one in checks] == [True, False, False]
+    assert all("endpoint" in one.remedy for one in checks[1:])
     connector.close()
 
 
