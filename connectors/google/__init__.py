@@ -57,6 +57,11 @@ CAPABILITIES = Capabilities(
 )
 
 
+def _quiet_grpc() -> None:
+    """Nothing: grpc, which reads this once when it is loaded, doesn't write to stderr by itself."""
+    os.environ.setdefault("GRPC_VERBOSITY", "NONE")
+
+
 class GooglePlatform:
     """What the entry point names: capabilities, settings, and how to connect."""
 
@@ -73,13 +78,14 @@ class GooglePlatform:
         sleep: Callable[[float], None] = time.sleep,
     ) -> GoogleConnector:
         """A connector for one account; opens no connection yet."""
-        os.environ.setdefault("GRPC_VERBOSITY", "ERROR")  # read once, when grpc is loaded: it writes to stderr by itself
+        _quiet_grpc()
         from connectors.google.connector import GoogleConnector
 
         return GoogleConnector(settings, account, CAPABILITIES, now=now, sleep=sleep)
 
     def sandbox(self, **options: Any) -> GoogleSandbox:
         """A strict local stand-in for both APIs."""
+        _quiet_grpc()
         from connectors.google.sandbox import GoogleSandbox
 
         return GoogleSandbox(**options)
