@@ -107,7 +107,7 @@ def _amend(ledger: Ledger, connector: Connector, place: Place, row: dict[str, An
     phase = PhaseFile(1, Operation.ADD, phase_path(ledger, row), [{**row, "state": state}])
     columns = recipe_fields(connector.capabilities.recipe)
     fold = Fold(ledger.snapshot_path(audience), [phase], columns, now.date(), ledger.key)
-    connection = open_tables(ledger.folder / "spill", memory="700MB")
+    connection = open_tables(ledger.folder, memory="700MB")
     try:
         spare, rows = fold.write(connection, ledger.snapshots, f"next-{audience['id']}", ledger.key)
     finally:
@@ -124,7 +124,7 @@ def fold_open(ledger: Ledger, connector: Connector, place: Place, now: datetime)
     if audience is None or delivery is None:
         return
     fold = fold_of(ledger, audience, delivery, recipe_fields(connector.capabilities.recipe), now.date())
-    connection = open_tables(ledger.folder / "spill", memory="700MB")
+    connection = open_tables(ledger.folder, memory="700MB")
     try:
         spare, rows = fold.write(connection, ledger.snapshots, f"next-{audience['id']}", ledger.key)
     finally:
