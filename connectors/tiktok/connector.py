@@ -35,18 +35,24 @@ if TYPE_CHECKING:
     from connectors.protocol import Batch, CampaignDay, Capabilities, LookalikeSpec
     from connectors.tiktok.settings import TikTokAccount, TikTokSettings
 
-BURST = 5.0  # calls that may leave at once, within every documented level
+LEVELS = (10.0, 20.0, 30.0, 50.0)  # calls a second that TikTok grants an app: basic, advanced, premium, ultimate
 _pacers: dict[tuple[str, str, float], Pacer] = {}
 _pacers_lock = threading.Lock()
 
 
 def shared_pacer(settings: TikTokSettings, token: str, sleep: Callable[[float], None]) -> Pacer:
     """The bucket of an app: its accounts share TikTok's limits, so they share this. Keyed by a digest of the token."""
+    rate = settings.requests_per_second
     if sleep is not time.sleep:  # somebody else's time has a bucket of its own
-        return Pacer(settings.requests_per_second, BURST, sleep=sleep)
-    key = (settings.api_base, hashlib.sha256(token.encode()).hexdigest(), settings.requests_per_second)
+        return Pacer(rate, burst(rate), sleep=sleep)
+    key = (settings.api_base, hashlib.sha256(token.encode()).hexdigest(), rate)
     with _pacers_lock:
-        return _pacers.setdefault(key, Pacer(settings.requests_per_second, BURST))
+        return _pacers.setdefault(key, Pacer(rate, burst(rate)))
+
+
+def burst(rate: float) -> float:
+    """Calls that may leave at once: with the rate's own they stay within the level that the rate belongs to."""
+    return max(1.0, next((level for level in LEVELS if level > rate), rate) - rate)
 
 
 class TikTokConnector:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from connectors.errors import RetriableError
+from connectors.tiktok.connector import burst
 from connectors.tiktok.pace import Pacer
 
 
@@ -21,17 +22,17 @@ class Time:
         self.now += seconds
 
 
-def test_never_more_than_rate_and_burst_in_any_second() -> None:
+@pytest.mark.parametrize(("rate", "level"), [(1, 10), (5, 10), (9.5, 10), (10, 20), (15, 20), (30, 50), (50, 51)])
+def test_no_second_passes_the_level_that_the_rate_belongs_to(rate: float, level: int) -> None:
     time = Time()
-    pacer = Pacer(5, 5, clock=time, sleep=time.sleep)
+    pacer = Pacer(rate, burst(rate), clock=time, sleep=time.sleep)
     sent = []
     for _ in range(200):
         pacer.take()
         sent.append(time.now)
     for start in sent:
-        assert sum(start <= one < start + 1 for one in sent) <= 10  # TikTok's basic level: 10 a second
-        assert sum(start <= one < start + 60 for one in sent) <= 600
-    assert sent[-1] == pytest.approx((200 - 5) / 5)
+        assert sum(start <= one < start + 1 - 1e-9 for one in sent) <= level
+    assert sent[-1] == pytest.approx((200 - burst(rate)) / rate)
 
 
 def test_amounts_count() -> None:

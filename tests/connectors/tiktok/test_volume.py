@@ -11,7 +11,7 @@ import pytest
 
 from connectors.protocol import Operation
 from connectors.tiktok import CAPABILITIES
-from connectors.tiktok.connector import BURST, TikTokConnector
+from connectors.tiktok.connector import TikTokConnector, burst
 from connectors.tiktok.pace import Pacer
 from connectors.tiktok.settings import TikTokSettings
 
@@ -33,7 +33,7 @@ def paced(sandbox: Recorded) -> Iterator[TikTokConnector]:
 
     block = {"api_base": sandbox.address, "credentials": "anonymous", "accounts": [{"account_id": ADVERTISER}]}
     settings = TikTokSettings.model_validate(block)
-    pacer = Pacer(settings.requests_per_second, BURST, clock=clock, sleep=sleep)
+    pacer = Pacer(settings.requests_per_second, burst(settings.requests_per_second), clock=clock, sleep=sleep)
     one = TikTokConnector(
         settings, settings.accounts[0], CAPABILITIES, now=sandbox.clock.now, sleep=sleep, clock=clock, pacer=pacer
     )
