@@ -42,8 +42,8 @@ class ScoreSettings:
     stages: StageRules = field(default_factory=StageRules)
     gate: GateRules = field(default_factory=GateRules)
     seed_floor: float = 0.0  # least seed_value of a customer with any predicted value
-    choice_customers: int = 40_000
-    fit_customers: int = 250_000
+    choice_customers: int = 25_000
+    fit_customers: int = 100_000
     bootstrap_draws: int = 100
     seed: int = 20_261
 

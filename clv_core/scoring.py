@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -42,20 +43,43 @@ NEVER_BOUGHT = "none"  # tier and model of people known from engagement alone
 
 
 @dataclass(frozen=True, slots=True)
+class Seen:
+    """What a scoring was given: the tables that profiles, movements and churn are made of."""
+
+    transactions: Transactions
+    as_of: date
+    engagement: pa.Table | None = None
+    contacts: pa.Table | None = None
+    previous: pa.Table | None = None
+
+
+@dataclass(frozen=True)
 class Scores:
-    """`table` as in SCHEMA, one row per customer. `profiles` and `movements`
-    are tables per tier; `deciles` sets predicted beside realised on the latest inner window; `uncertainty` is the document that
-    `intervals.group_totals` needs, which the table carries in its schema metadata too.
+    """`table` as in SCHEMA, one row per customer. `deciles` sets predicted beside realised on the longest inner window;
+    `uncertainty` is the document that `intervals.group_totals` needs, which the table carries in its schema metadata too.
     """
 
     table: pa.Table
     choice: Choice
-    profiles: pa.Table
-    movements: pa.Table
-    churn: pa.Table
     deciles: pa.Table
     warnings: tuple[str, ...]
-    uncertainty: dict[str, Any] = field(default_factory=dict)
+    uncertainty: dict[str, Any]
+    seen: Seen = field(repr=False)
+
+    @cached_property
+    def profiles(self) -> pa.Table:
+        """What each tier looks like (profiles.SCHEMA), made when first asked for."""
+        return profiles(self.seen.transactions, self.table, self.seen.as_of, self.seen.contacts, self.seen.engagement)
+
+    @cached_property
+    def movements(self) -> pa.Table:
+        """Who moved between tiers since the previous scores (movements.MOVEMENTS)."""
+        return movements(self.table, self.seen.previous)
+
+    @cached_property
+    def churn(self) -> pa.Table:
+        """Where people drop out, by tactic and message (movements.CHURN)."""
+        return churn(self.table, self.seen.engagement, self.seen.as_of)
 
 
 def score(
@@ -84,8 +108,8 @@ def score(
         table = pa.concat_tables([table, _aware(table, engagement, t.currency, as_of)])
     table = table.replace_schema_metadata({UNCERTAINTY: document.to_json()})
     warnings = tuple(dict.fromkeys((*choice.warnings, *fitted.warnings)))
-    tables = (profiles(t, table, as_of, contacts, engagement), movements(table, previous), churn(table, engagement, as_of))
-    return Scores(table, choice, *tables, choice.deciles, warnings, document.document)
+    seen = Seen(t, as_of, engagement, contacts, previous)
+    return Scores(table, choice, choice.deciles, warnings, document.document, seen)
 
 
 def _table(

@@ -59,7 +59,7 @@ def fit(s: Snapshot, order_model: str, basket: str, settings: ScoreSettings, cho
 
 
 def thinned(s: Snapshot, customers: int) -> Snapshot:
-    """About `customers` of the snapshot, picked by their ids, so that the order of rows doesn't matter; all when there are fewer."""
+    """About `customers` of the snapshot, picked by id, so that the order of rows doesn't matter; all when there are fewer."""
     step = -(-len(s) // customers)
     if step <= 1:
         return s

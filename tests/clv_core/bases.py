@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import date, timedelta
 from pathlib import Path
 
@@ -14,10 +15,15 @@ START = date(2023, 1, 1)
 CDNOW = Path(__file__).parents[2] / "connectors" / "demo" / "cdnow.parquet"
 
 
-def orders(rows: list[tuple[str, date, float]], **more: list[str | None]) -> Transactions:
+def orders(rows: list[tuple[str, date, float]], **more: Sequence[str | None]) -> Transactions:
     """Transactions of (customer, day, amount) rows; `more` adds columns."""
     ids, days, amounts = zip(*rows, strict=True)
-    table = {"customer_id": list(ids), "ordered_at": list(days), "amount": list(amounts), **more}
+    table = {
+        "customer_id": list(ids),
+        "ordered_at": list(days),
+        "amount": list(amounts),
+        **{name: list(column) for name, column in more.items()},
+    }
     return check_orders(pa.table(table))
 
 

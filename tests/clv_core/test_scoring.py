@@ -72,10 +72,8 @@ def test_a_split_same_day_order_changes_nothing() -> None:
 
 def test_expected_orders_grow_with_the_horizon() -> None:
     t = orders(shop(200))
-    found = [
-        score(t, AS_OF, ScoreSettings(candidates=("mbg_nbd",), horizon_days=n)).table.sort_by("customer_id")
-        for n in (30, 90, 365)
-    ]
+    each = [ScoreSettings(candidates=("mbg_nbd",), horizon_days=n) for n in (30, 90, 365)]
+    found = [score(t, AS_OF, one).table.sort_by("customer_id") for one in each]
     a, b, c = (_numbers(one, "expected_orders") for one in found)
     assert (a < b).all()
     assert (b < c).all()
@@ -122,7 +120,8 @@ def test_previous_scores_hold_tiers_and_show_movements(scored: Scores) -> None:
 
 def test_engagement_adds_people_who_never_bought() -> None:
     events = pa.table({
-        "customer_id": ["fan", "c00001", "late"], "kind": ["email_click"] * 3, "tactic": ["email"] * 3, "message": ["hi", "hi", "bye"],
+        "customer_id": ["fan", "c00001", "late"], "kind": ["email_click"] * 3,
+        "tactic": ["email"] * 3, "message": ["hi", "hi", "bye"],
         "at": [AS_OF - timedelta(days=3), AS_OF, AS_OF + timedelta(days=1)],
     })  # fmt: skip
     found = score(orders(shop(200)), AS_OF, PLAIN, engagement=events)

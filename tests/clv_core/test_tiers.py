@@ -19,7 +19,10 @@ def _ids(n: int) -> pa.Array:
     return pa.array([f"c{k:04d}" for k in range(n)])
 
 
-def _cut(clv: list[float] | np.ndarray, rules: TierRules = TierRules(), previous: pa.Table | None = None) -> list[str]:
+DEFAULT = TierRules()
+
+
+def _cut(clv: list[float] | np.ndarray, rules: TierRules = DEFAULT, previous: pa.Table | None = None) -> list[str]:
     values = np.asarray(clv, dtype=float)
     found: list[str] = tiers(values, np.zeros(len(values)), _ids(len(values)), rules, previous).to_pylist()
     return found
