@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 DAY = 86_400
 LONGEST = 540
-OWNED, OPEN, CONTACT_ID, FIRST_PARTY = 1, 1, 1, 1
+OWNED, OPEN, CLOSED, CONTACT_ID, FIRST_PARTY = 1, 1, 2, 1, 1
 SEED_MINIMUM = 100
 
 
@@ -44,7 +44,20 @@ class Audiences:
                 platform="google",
                 code="DISPLAY_NAME_ALREADY_USED",
             )
+        self._keep(found, spec)
         return self._handle(spec, found), False
+
+    def _keep(self, found: Any, spec: AudienceSpec) -> None:
+        """Nothing: the list is open (Google closes unused ones) and as long as the spec, if it says so, wants."""
+        body: dict[str, Any] = {"name": found.name}
+        if found.membership_status == CLOSED:
+            body["membership_status"] = OPEN
+        days = min(spec.membership_days or 0, LONGEST)
+        if days and found.membership_duration.seconds not in (0, days * DAY):
+            body["membership_duration"] = {"seconds": days * DAY}
+        if len(body) > 1:
+            paths = [name for name in body if name != "name"]
+            self._call("update_user_list", {"user_list": body, "update_mask": {"paths": paths}}, write=True)
 
     def _handle(self, spec: AudienceSpec, found: Any) -> AudienceHandle:
         number = str(found.id or found.name.rpartition("/")[2])

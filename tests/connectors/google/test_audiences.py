@@ -132,6 +132,21 @@ def test_a_manager_account_is_named_in_header_and_destination(world: World, tran
     assert all("login_account_id" in one.remedy for one in checks[1:])
 
 
+def test_a_closed_list_is_opened_and_its_duration_follows_the_spec(world: World, transport: str) -> None:
+    connector = world.connect(transport)
+    handle = connector.find_or_create(TOP)
+    held = world.sandbox.store.lists[int(handle.remote_id)]
+    held.open = False
+    connector.find_or_create(TOP)
+    assert (held.open, held.days) == (True, 540)
+    connector.find_or_create(replace(TOP, membership_days=90), handle.remote_id)
+    assert held.days == 90
+    writes = len(world.calls("UpdateUserList"))
+    connector.find_or_create(replace(TOP, membership_days=90))
+    connector.find_or_create(TOP)
+    assert (held.days, len(world.calls("UpdateUserList"))) == (90, writes) == (90, 2)
+
+
 def test_deleting_twice_is_no_error(world: World, transport: str) -> None:
     connector = world.connect(transport)
     handle = connector.find_or_create(TOP)
