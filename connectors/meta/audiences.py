@@ -8,10 +8,10 @@ from collections import Counter
 from typing import TYPE_CHECKING, Any, Final
 
 from connectors.errors import ConfigurationError, FatalError, NotReadyError, OutcomeUnknownError, SyncError
-from connectors.meta.client import tag_of
 from connectors.meta.codes import OPERATION_STATUS, VALUE_TOS
 from connectors.meta.members import payload
 from connectors.meta.names import flagged_words
+from connectors.meta.refusals import PLATFORM, tag_of
 from connectors.protocol import AudienceHandle, AudienceState, AudienceStatus, Operation, Receipt
 
 if TYPE_CHECKING:
@@ -21,7 +21,6 @@ if TYPE_CHECKING:
     from connectors.meta.settings import MetaAccount
     from connectors.protocol import AudienceSpec, Batch, IdentifierField
 
-PLATFORM: Final = "meta"
 PAGE: Final = 100  # Meta advises 20 for accounts with heavy audiences: the client halves it when told so
 LISTED: Final = "id,name,subtype,is_value_based"
 STATUS: Final = "id,operation_status,delivery_status,approximate_count_lower_bound,approximate_count_upper_bound"
@@ -157,13 +156,12 @@ class Audiences:
             fields["is_value_based"] = True
         if spec.tier in LABELS:
             fields["audience_labels"] = [LABELS[spec.tier]]
-        try:
-            return str(self._client.post(*self._edge, expect="id", resend=False, **fields)["id"])
-        except OutcomeUnknownError:
+
+        def find() -> str | None:
             made = self._by_name(spec.name)
-            if made is None:
-                raise
-            return str(made["id"])
+            return str(made["id"]) if made else None
+
+        return self._client.make(*self._edge, find=find, **fields)
 
     def _handle(self, spec: AudienceSpec, remote_id: str) -> AudienceHandle:
         return AudienceHandle(PLATFORM, self._account.account_id, spec, remote_id)

@@ -8,7 +8,6 @@ judged by our own rule, the token travels in the Authorization header, and no SD
 from __future__ import annotations
 
 import json
-import re
 import time
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlsplit
@@ -18,7 +17,7 @@ from facebook_business.api import FacebookAdsApi
 from facebook_business.session import FacebookSession
 
 from connectors.errors import ConfigurationError, FatalError, OutcomeUnknownError, RetriableError, SyncError
-from connectors.meta.codes import Code, find
+from connectors.meta.refusals import PLATFORM, refusal, tag_of
 from connectors.meta.usage import STOP_AT, Usage, read_usage
 from connectors.retries import LONGEST_WAIT, retrying
 from connectors.settings import is_loopback
@@ -26,17 +25,11 @@ from connectors.settings import is_loopback
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
-PLATFORM: Final = "meta"
 JUST_CREATED_SECONDS: Final = 120.0
+CREATION_WAITS: Final = (2.0, 10.0)  # seconds, between a creation that failed for a passing reason and the next
 PASSING: Final = (408, 425, 429)  # client-side statuses that a proxy gives for a passing reason
+AGAIN: Final = "run again: it is looked up by name first"
 _SAFE: Final = bytes(range(0x30, 0x3A)) + bytes(range(0x41, 0x5B)) + bytes(range(0x61, 0x7B)) + b"-._~"
-_PRIVATE: Final = (
-    re.compile(r"EAA[0-9A-Za-z]{8,}"),
-    re.compile(r"(?i)(?:access_token|appsecret_proof)=[^&\s\"]+"),
-    re.compile(r"\b[0-9a-fA-F]{64}\b"),
-    re.compile(r"[^\s\"'<>]+@[^\s\"'<>]+\.[^\s\"'<>]+"),
-    re.compile(r"(?<!\d)\+?\d(?:[ \-()]?\d){8,14}(?!\d)"),
-)
 
 
 class _LostReply(RetriableError):
@@ -121,6 +114,20 @@ class GraphClient:
             self._created[str(answer["id"])] = time.monotonic()
         return answer
 
+    def make(self, *path: str, find: Callable[[], str | None], **fields: Any) -> str:
+        """The id of a new object. After an unclear or failed answer `find` looks whether it is there, so none is made twice."""
+        waits = list(CREATION_WAITS)
+        while True:
+            try:
+                return str(self.post(*path, expect="id", resend=False, **fields)["id"])
+            except OutcomeUnknownError as error:
+                made = find()
+                if made is not None:
+                    return made
+                if not waits or not error.code:  # no code: no word came back at all, and lists may lag behind
+                    raise
+                self._sleep(waits.pop(0))
+
     def delete(self, *path: str) -> dict[str, Any]:
         """The answer to an object's deletion (members go through `post` with method=DELETE in the body, never a URL)."""
         answer = self._call("DELETE", path, {}, "success", resend=True)
@@ -140,10 +147,10 @@ class GraphClient:
                 continue
             yield from page["data"]
             paging = page.get("paging") or {}
-            cursor = (paging.get("cursors") or {}).get("after")
-            if not paging.get("next") or not cursor:
+            cursor = str((paging.get("cursors") or {}).get("after") or "")
+            if not paging.get("next") or not cursor or cursor == after.get("after"):
                 return
-            after = {"after": str(cursor)}
+            after = {"after": cursor}
 
     def close(self) -> None:
         """Nothing: the connection pool is closed."""
@@ -189,7 +196,7 @@ class GraphClient:
         self._usage.update(read_usage(answer.headers))
         document = _object(answer)
         if document is not None and "error" in document:
-            raise self._refusal(document["error"], path, answer)
+            raise self._refused(document["error"], path, answer, resend=resend)
         if document is None or not answer.ok:
             raise self._not_json(answer, resend=resend)
         if expect not in document or document[expect] is False:
@@ -217,7 +224,7 @@ class GraphClient:
     def _unclear(self, message: str, *, resend: bool) -> SyncError:
         if resend:
             return _LostReply(message, platform=PLATFORM)
-        return OutcomeUnknownError(message, remedy="run again: it is looked up by name first", platform=PLATFORM)
+        return OutcomeUnknownError(message, remedy=AGAIN, platform=PLATFORM)
 
     def _not_json(self, answer: requests.Response, *, resend: bool) -> SyncError:
         message = f"the answer of {self._host} is no JSON object (HTTP {answer.status_code})"
@@ -225,52 +232,18 @@ class GraphClient:
             return FatalError(message, remedy="check meta.api_base and any proxy between", platform=PLATFORM)
         return self._unclear(message, resend=resend)
 
-    def _refusal(self, error: Any, path: tuple[str, ...], answer: requests.Response) -> SyncError:
-        fields = error if isinstance(error, dict) else {"message": str(error)}
-        code, subcode = _number(fields.get("code")), _number(fields.get("error_subcode")) or None
-        row = find(code or 0, subcode, transient=bool(fields.get("is_transient")))
-        said = self.clean(str(fields.get("message") or ""))
-        if "reduce the amount of data" in said.lower():
-            row = find(100, 1487534)
-            code, subcode = row.code, row.subcode
-        message = f"{row.meaning}: {said}" if said else row.meaning
-        if trace := re.sub(r"[^\w-]", "", str(fields.get("fbtrace_id") or "")):
-            message += f" [trace {trace}]"
-        if row.tag == "missing" and self._is_new(path[0]):
-            return RetriableError(message, retry_after=10, platform=PLATFORM, code=_name(code, subcode))
-        return self._error(row, message, code, subcode, path, answer)
-
-    def _error(
-        self, row: Code, message: str, code: int | None, subcode: int | None, path: tuple[str, ...], answer: requests.Response
-    ) -> SyncError:
-        name = _name(code, subcode)
-        if row.raises is RetriableError:
-            wait = row.wait
-            if row.tag == "throttle":
-                usage = read_usage(answer.headers)[path[-1] == "insights"]
-                wait = usage.wait if usage.wait is not None else row.wait
-                self._usage.clear()  # this wait is the pause
-            return RetriableError(message, retry_after=wait, platform=PLATFORM, code=name)
-        if row.tag in ("busy", "restart", "closed"):
-            return row.raises(message, platform=PLATFORM, code=name)
-        return row.raises(message, remedy=row.remedy.format(account=self._account_id), platform=PLATFORM, code=name)
+    def _refused(self, error: Any, path: tuple[str, ...], answer: requests.Response, *, resend: bool) -> SyncError:
+        wait = read_usage(answer.headers)[path[-1] == "insights"].wait
+        found = refusal(error, account_id=self._account_id, secrets=self._secrets, wait=wait, new=self._is_new(path[0]))
+        tag = tag_of(found)
+        if tag == "throttle":
+            self._usage.clear()  # the wait that Meta names is the pause
+        if tag == "transient" and not resend and isinstance(found, RetriableError):
+            return OutcomeUnknownError(found.message, remedy=AGAIN, platform=PLATFORM, code=found.code)
+        return found
 
     def _is_new(self, name: str) -> bool:
         return time.monotonic() - self._created.get(name, -1e9) < JUST_CREATED_SECONDS
-
-    def clean(self, text: str) -> str:
-        """The text without tokens, proofs, digests, e-mail addresses and long numbers that could be phones."""
-        for secret in self._secrets:
-            text = text.replace(secret, "<secret>")
-        for pattern in _PRIVATE:
-            text = pattern.sub("<hidden>", text)
-        return text[:500]
-
-
-def tag_of(error: SyncError) -> str:
-    """The tag in our table of the code that an error carries; "" when it carries none."""
-    code, _, subcode = error.code.partition("/")
-    return find(int(code), int(subcode) if subcode else None).tag if code.lstrip("-").isdigit() else ""
 
 
 def _object(answer: requests.Response) -> dict[str, Any] | None:
@@ -279,17 +252,6 @@ def _object(answer: requests.Response) -> dict[str, Any] | None:
     except ValueError:
         return None
     return document if isinstance(document, dict) else None
-
-
-def _number(value: Any) -> int | None:
-    try:
-        return int(value)
-    except (TypeError, ValueError):
-        return None
-
-
-def _name(code: int | None, subcode: int | None) -> str:
-    return str(code) if subcode is None else f"{code}/{subcode}"
 
 
 def _never_sent(error: requests.exceptions.RequestException) -> bool:

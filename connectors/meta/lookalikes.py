@@ -5,8 +5,9 @@ from __future__ import annotations
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any, Final
 
-from connectors.errors import ConfigurationError, FatalError, NotReadyError, OutcomeUnknownError
-from connectors.meta.audiences import PLATFORM, STATUS, read_status, refuse_flagged
+from connectors.errors import ConfigurationError, FatalError, NotReadyError
+from connectors.meta.audiences import STATUS, read_status, refuse_flagged
+from connectors.meta.refusals import PLATFORM
 from connectors.protocol import AudienceHandle, AudienceSpec, AudienceState
 
 if TYPE_CHECKING:
@@ -41,17 +42,12 @@ class Lookalikes:
         fields = {"name": spec.name, "subtype": "LOOKALIKE", "origin_audience_id": seed.remote_id, "lookalike_spec": wanted}
         edge = (f"act_{self._account.account_id}", "customaudiences")
         try:
-            return str(self._client.post(*edge, expect="id", resend=False, **fields)["id"])
-        except OutcomeUnknownError as error:
-            lost: OutcomeUnknownError | FatalError = error
+            return self._client.make(*edge, find=lambda: self._find(seed, spec, wanted), **fields)
         except FatalError as error:
-            if not error.code.startswith("2654"):  # 2654: "duplicate lookalike", among others
+            found = self._find(seed, spec, wanted) if error.code.startswith("2654") else None
+            if found is None:  # 2654 is "duplicate lookalike", among others
                 raise
-            lost = error
-        found = self._find(seed, spec, wanted)
-        if found is None:
-            raise lost
-        return found
+            return found
 
     def _find(self, seed: AudienceHandle, spec: LookalikeSpec, wanted: dict[str, Any]) -> str | None:
         """The id of the seed's lookalike with these countries and this band, whatever its name."""

@@ -7,8 +7,8 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Any, Final
 
 from connectors.errors import FatalError, NotReadyError, RetriableError, SyncError
-from connectors.meta.client import tag_of
 from connectors.meta.codes import find
+from connectors.meta.refusals import tag_of
 from connectors.protocol import CampaignDay
 
 if TYPE_CHECKING:

@@ -111,6 +111,27 @@ def test_a_creation_that_never_arrived_stays_unknown_and_the_next_run_makes_it(
     assert len(box.audiences) == 1
 
 
+@pytest.mark.parametrize(("code", "times", "ends"), [(2, 1, True), (1, 2, True), (2, 3, False)])
+def test_a_creation_that_failed_for_now_is_looked_for_before_it_is_tried_again(
+    connector: MetaConnector, box: MetaSandbox, sleeps: list[float], code: int, times: int, ends: bool
+) -> None:
+    box.faults.add(match="POST /v26.0/act_111/customaudiences", times=times, detail={"code": code})
+    if ends:
+        assert connector.find_or_create(SEED).remote_id
+    else:
+        with pytest.raises(OutcomeUnknownError, match="looked up by name"):
+            connector.find_or_create(SEED)
+    assert operations(box, "list") == 1 + times
+    assert operations(box, "create") == int(ends)
+    assert sleeps == [2.0, 10.0][:times]
+
+
+def test_a_throttled_creation_waits_and_is_made_once(connector: MetaConnector, box: MetaSandbox, sleeps: list[float]) -> None:
+    box.faults.add(match="POST /v26.0/act_111/customaudiences", detail={"code": 17})
+    assert connector.find_or_create(SEED).remote_id
+    assert (operations(box, "create"), sleeps) == (1, [60])
+
+
 def test_members_are_added_changed_and_removed(connector: MetaConnector, box: MetaSandbox, seed: AudienceHandle) -> None:
     receipt = connector.send(seed, batch_of(connector, Operation.ADD, range(300)))
     assert (receipt.accepted, receipt.rejected, receipt.pending) == (300, {}, 0)
