@@ -32,7 +32,7 @@ class Deliveries:
         made = handle.remote_id or next((one.id for one in self.directory.named(handle.spec.name, "file")), "")
         if not made:
             return self._create(handle, batch)
-        audience = self._editable(made, batch.operation)
+        audience = self._editable(made)
         kind = audience.calculate_type or self.calculate_type
         if kind != MULTIPLE and kind not in SINGLE:
             raise FatalError(
@@ -59,7 +59,7 @@ class Deliveries:
             return Receipt(accepted=0, rejected={reason: rows}, remote_id=audience.id, detail=reason)
         return Receipt(accepted=rows, remote_id=audience.id, detail=_note(audience, reference))
 
-    def _editable(self, audience_id: str, operation: Operation) -> Audience:
+    def _editable(self, audience_id: str) -> Audience:
         audience = self.directory.details(audience_id)
         if audience is None:
             raise FatalError("the audience is gone at TikTok", remedy="the next run makes it anew", platform="tiktok")
@@ -68,15 +68,16 @@ class Deliveries:
             return audience
         if status.state is AudienceState.PROCESSING:
             raise NotReadyError("TikTok is still building this audience (up to 48 hours)", platform="tiktok")
-        if operation is Operation.ADD:
+        if status.state is AudienceState.BLOCKED:
             raise FatalError(
-                f"the audience cannot be edited: {status.detail or status.state.value}",
-                remedy="widen it in audiences.yaml and delete it at TikTok, so that the next run makes it anew",
+                f"TikTok blocks the audience: {status.detail}",
+                remedy="see what it says in TikTok's Audience Manager; delete it there to have it made anew",
                 platform="tiktok",
             )
+        # An audience that ended too small takes no operation ever again: only a new one can hold the members, or let them go.
         raise RemovalRefusedError(
             f"the audience cannot be edited: {status.detail or status.state.value}",
-            remedy="delete the audience",
+            remedy="it is deleted and made anew",
             platform="tiktok",
         )
 
@@ -119,12 +120,7 @@ class Deliveries:
             raise RemovalRefusedError("nobody would be left", remedy="delete the audience", platform="tiktok")
         if not uploaded.file_paths:
             return Receipt(accepted=0, rejected=_left_out(batch.rows, 0), remote_id=audience.id)
-        try:
-            _, uploaded = self._fresh(batch, calculate_type, uploaded, call)
-        except RemovalRefusedError as error:
-            if batch.operation is Operation.ADD:
-                raise FatalError(error.message, remedy="widen the audience", platform="tiktok", code=error.code) from None
-            raise
+        _, uploaded = self._fresh(batch, calculate_type, uploaded, call)
         reference = self._reference(audience.id, batch.operation)
         return _pending(batch, uploaded, audience.id, reference)
 

@@ -109,12 +109,21 @@ def test_too_small_from_the_start(sandbox: Recorded, tiktok: TikTokConnector) ->
     settled = tiktok.settle(handle, receipt.reference, 500)
     assert settled.accepted == 0
     assert sum(settled.rejected.values()) == 500
-    with pytest.raises(FatalError, match="widen"):
-        tiktok.send(handle, batch(Operation.ADD, people(range(500, 600))))
-    with pytest.raises(RemovalRefusedError):
-        tiktok.send(handle, batch(Operation.REMOVE, people(range(5))))
+    for operation in Operation:  # nothing can be done with it any more: the engine deletes it and makes it anew
+        with pytest.raises(RemovalRefusedError, match="made anew"):
+            tiktok.send(handle, batch(operation, people(range(500, 600))))
     tiktok.delete(handle)
     assert tiktok.status(handle).state is AudienceState.MISSING
+
+
+def test_a_blocked_audience_needs_a_person(sandbox: Recorded, tiktok: TikTokConnector) -> None:
+    handle = made(tiktok, sandbox)
+    audience = sandbox.audiences.held[handle.remote_id]
+    assert tiktok.status(handle).state is AudienceState.READY
+    audience.valid, audience.error = False, "The audience violates our policy."
+    assert tiktok.status(handle).state is AudienceState.BLOCKED
+    with pytest.raises(FatalError, match=r"violates our policy.*Audience Manager"):
+        tiktok.send(handle, batch(Operation.ADD, people(range(5))))
 
 
 def test_match_rates_decide_the_size(sandbox: Recorded, tiktok: TikTokConnector) -> None:
