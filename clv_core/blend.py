@@ -15,29 +15,31 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
 Floats = NDArray[np.float64]
-MONEY = ("order_model", "early_life")
-NOISE = 0.004
+NOISE = 0.004  # differences of utility below this say little
 LEAST = 0.03  # a smaller share is not worth computing
-STEPS = 5  # weights are multiples of 1/STEPS
+STEPS = 5  # weights are tried in multiples of 1/STEPS
+
+Known = tuple["Mapping[str, Floats]", Floats, float]  # predictions by name, what was spent, the window's weight
 
 
 @dataclass(frozen=True, slots=True)
 class Blend:
     """Weights (summing to 1) of named predictions. The blend is their weighted geometric mean, each brought to mean 1 first, at
-    the level of the order model, which alone knows how long the horizon is.
+    the level of the `anchor`: the order model that tells how long the horizon is.
     """
 
     weights: dict[str, float]
+    anchor: str
 
     def apply(self, predictions: Mapping[str, Floats]) -> Floats:
-        """The blended prediction; a single one that is in money keeps its own level."""
-        used = {name: share for name, share in self.weights.items() if share > 0}
-        level = predictions["order_model"]
-        if len(used) == 1 and (only := next(iter(used))) in MONEY:
-            return predictions[only]
+        """The blended prediction; names that are missing are left out, `anchor` must be there."""
+        level = predictions[self.anchor]
+        used = {name: share for name, share in self.weights.items() if share > 0 and name in predictions}
+        if not used or list(used) == [self.anchor]:
+            return level
         logs = np.zeros(len(level))
         for name, share in used.items():
-            logs += share * _log(predictions[name])
+            logs += share / sum(used.values()) * _log(predictions[name])
         mixed = np.exp(logs - logs.max(initial=0.0))
         total = float(mixed.sum())
         return mixed * (float(level.sum()) / total) if total > 0 else level
@@ -51,24 +53,27 @@ def utility(predicted: Floats, actual: Floats) -> float:
     return found["gini"] + found["top20_capture"] - 0.5 * found["decile_wape"]
 
 
-def fit_blend(trials: Sequence[tuple[Mapping[str, Floats], Floats, float]], names: Sequence[str]) -> Blend:
-    """Weights over `names`. Each trial: predictions by name, what was spent, the trial's weight.
+def credits(utilities: Sequence[float]) -> Floats:
+    """Shares (summing to 1) by how close each comes to the best one, in units of NOISE; those under LEAST get nothing."""
+    reached = np.asarray(utilities)
+    credit = np.exp((reached - reached.max()) / NOISE)
+    share = credit / credit.sum()
+    kept = np.where(share < LEAST, 0.0, share)
+    return np.asarray(kept / kept.sum(), dtype=np.float64)
 
-    Every mix on a grid counts by how close it comes to the best one, in units of the NOISE that utilities carry: mixes on a par
-    are averaged instead of betting on one.
-    """
-    tried: list[tuple[tuple[int, ...], float]] = []
-    for shares in product(range(STEPS + 1), repeat=len(names)):
-        if sum(shares) != STEPS:
-            continue
-        blend = Blend({name: share / STEPS for name, share in zip(names, shares, strict=True)})
-        reached = sum(w * utility(blend.apply(known), spent) for known, spent, w in trials) / sum(w for _, _, w in trials)
-        tried.append((shares, reached))
-    reached_all = np.asarray([reached for _, reached in tried])
-    credit = np.exp((reached_all - reached_all.max()) / NOISE)
-    mean = credit @ np.asarray([shares for shares, _ in tried]) / (credit.sum() * STEPS)
+
+def fit_weights(trials: Sequence[Known], names: Sequence[str], anchor: str) -> dict[str, float]:
+    """Weights over `names`: every mix on a grid counts by its credit, so that mixes on a par are averaged, not bet on."""
+    grid = [shares for shares in product(range(STEPS + 1), repeat=len(names)) if sum(shares) == STEPS]
+    total = sum(weight for _, _, weight in trials)
+    reached = []
+    for shares in grid:
+        blend = Blend(dict(zip(names, (share / STEPS for share in shares), strict=True)), anchor)
+        reached.append(sum(weight * utility(blend.apply(known), spent) for known, spent, weight in trials) / total)
+    credit = np.exp((np.asarray(reached) - max(reached)) / NOISE)
+    mean = credit @ np.asarray(grid) / (credit.sum() * STEPS)
     kept = np.where(mean < LEAST, 0.0, mean)
-    return Blend({name: float(share) for name, share in zip(names, kept / kept.sum(), strict=True)})
+    return {name: float(share) for name, share in zip(names, kept / kept.sum(), strict=True)}
 
 
 def _log(prediction: Floats) -> Floats:

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from clv_core.aging import corrections, outlook
-from clv_core.blend import Blend, fit_blend, utility
+from clv_core.blend import Blend, credits, fit_weights, utility
 from clv_core.calibration import Level, fit_level
 from clv_core.forecast import fit_orders
 from clv_core.intervals import NOMINAL, Spread, fit_probabilities, spread
@@ -73,49 +73,44 @@ def choose(t: Transactions, as_of: date, settings: ScoreSettings, *, features: p
     order_models = tuple(name for name in ORDER_MODELS if name in settings.candidates)
     some = sampled(t, settings.choice_customers)
     tried, warnings = trials(some, as_of, settings, order_models)
-    tried = [one for one in tried if one.forecasts]
     if not tried:
-        only = Blend({"order_model": 1.0})
-        return Choice(as_of, order_models[-1], order_models[-1], settings.baskets[0], only, warnings=(*warnings, UNCALIBRATED))
+        last = order_models[-1]
+        only = Blend({last: 1.0}, last)
+        return Choice(as_of, last, last, settings.baskets[0], only, warnings=(*dict.fromkeys(warnings), UNCALIBRATED))
     baskets = {name: _best_basket(name, tried, settings) for name in order_models}
-    order_model = max(order_models, key=lambda name: _worth(name, baskets[name], tried))
-    best = (order_model, baskets[order_model])
+    worth = {name: _worth(name, baskets[name], tried) for name in order_models}
+    best = max(order_models, key=lambda name: worth[name])
     learner = None
     if LEARNER in settings.candidates:
-        learner, refused = learn(some, as_of, tried, best, features)
+        learner, refused = learn(some, as_of, tried, (best, baskets[best]), features)
         warnings += refused
-    blend, model = _mix(tried, best, settings)
-    predictions = [_predictions(one, baskets, best, blend) for one in tried]
-    levels = _levels(tried, predictions)
+    blend, model = _mix(tried, best, baskets, worth, settings)
     latest = snapshot(some, as_of)
     models = _models(latest, order_models)
     further = _aging(some, latest, tried, models, settings)
-    aged = {
-        name: Level(one.factor * further.get(name, further.get(order_model, 1.0)), one.error) for name, one in levels.items()
-    }
-    evidence = tuple(row for one, p in zip(tried, predictions, strict=True) for row in _evidence(one, p))
+    predictions = [_predictions(one, baskets, best, blend) for one in tried]
+    levels = _levels(tried, predictions)
+    return Choice(
+        as_of, model, best, baskets[best], blend,
+        levels={name: Level(one.factor * further.get(name, further.get(best, 1.0)), one.error) for name, one in levels.items()},
+        baskets=baskets, learner=learner, models=models if some is t else {},
+        **_judged(tried, predictions, (best, baskets[best]), model, levels[model]),
+        evidence=tuple(row for one, known in zip(tried, predictions, strict=True) for row in _evidence(one, known)),
+        warnings=tuple(dict.fromkeys(warnings)),
+    )  # fmt: skip
+
+
+def _judged(
+    tried: list[Trial], predictions: list[dict[str, Floats]], best: tuple[str, str], model: str, level: Level
+) -> dict[str, Any]:
+    """The interval probabilities and the decile table of the chosen model on the inner windows."""
     told = [
-        (p[model] * levels[model].factor, one)
-        for one, p in zip(tried, predictions, strict=True)
-        if model in p and best in one.forecasts
+        (known[model] * level.factor, one)
+        for one, known in zip(tried, predictions, strict=True)
+        if model in known and best in one.forecasts
     ]
     probabilities = fit_probabilities([(_spread(values, one, best), one.window.spend) for values, one in told])
-    deciles = decile_table(told[0][0], told[0][1].window.spend)
-    warnings = list(dict.fromkeys(warnings))
-    return Choice(
-        as_of,
-        model,
-        *best,
-        blend,
-        aged,
-        baskets,
-        learner,
-        models if some is t else {},
-        probabilities,
-        deciles,
-        evidence,
-        tuple(warnings),
-    )
+    return {"probabilities": probabilities, "deciles": decile_table(told[0][0], told[0][1].window.spend)}
 
 
 def _levels(tried: list[Trial], predictions: list[dict[str, Floats]]) -> dict[str, Level]:
@@ -159,26 +154,37 @@ def _worth(name: str, basket: str, tried: list[Trial]) -> float:
     return sum(one.weight * utility(one.forecasts[name, basket].value, one.window.spend) for one in known) / total
 
 
-def _mix(tried: list[Trial], best: tuple[str, str], settings: ScoreSettings) -> tuple[Blend, str]:
-    """The blend and the name under which it scores: a single candidate keeps its own name."""
+def _mix(
+    tried: list[Trial], best: str, baskets: dict[str, str], worth: dict[str, float], settings: ScoreSettings
+) -> tuple[Blend, str]:
+    """The blend and the name under which it scores: a single candidate keeps its own name.
+
+    Order models share the weight of the best one by how close they come to it; then the mix with the learner and the rules of
+    thumb is fitted.
+    """
     if len(settings.candidates) == 1:
-        return Blend({"order_model": 1.0}), best[0]
-    ready = [one for one in tried if best in one.forecasts]
-    known = [(one.ingredients(best), one.window.spend, one.weight) for one in ready]
-    names = [name for name in known[0][0] if all(name in each for each, _, _ in known)]
-    blend = fit_blend(known, names)
-    used = [name for name, share in blend.weights.items() if share > 0]
-    single = {"order_model": best[0], "early_life": LEARNER}.get(used[0], BLEND) if len(used) == 1 else BLEND
-    return blend, single
+        return Blend({best: 1.0}, best), best
+    ready = [one for one in tried if (best, baskets[best]) in one.forecasts]
+    able = [name for name in worth if all((name, baskets[name]) in one.forecasts for one in ready)]
+    among = Blend(dict(zip(able, credits([worth[name] for name in able]).tolist(), strict=True)), best)
+    known = []
+    for one in ready:
+        views = one.views(baskets)
+        known.append((one.others() | {best: among.apply(views)}, one.window.spend, one.weight))
+    weights = fit_weights(known, [name for name in known[0][0] if all(name in each for each, _, _ in known)], best)
+    share = weights.pop(best)
+    weights = {name: share * part for name, part in among.weights.items()} | weights
+    used = [name for name, part in weights.items() if part > 0]
+    return Blend({name: weights[name] for name in used}, best), used[0] if len(used) == 1 and used[0] in worth else BLEND
 
 
-def _predictions(trial: Trial, baskets: dict[str, str], best: tuple[str, str], blend: Blend) -> dict[str, Floats]:
+def _predictions(trial: Trial, baskets: dict[str, str], best: str, blend: Blend) -> dict[str, Floats]:
     """What each candidate predicted of one inner window."""
-    out = {name: trial.forecasts[name, basket].value for name, basket in baskets.items() if (name, basket) in trial.forecasts}
+    out = trial.views(baskets)
     if trial.learned is not None:
         out[LEARNER] = trial.learned
-    if best in trial.forecasts:
-        out[BLEND] = blend.apply(trial.ingredients(best))
+    if best in out:
+        out[BLEND] = blend.apply(out | trial.others())
     return out
 
 

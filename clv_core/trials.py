@@ -53,9 +53,15 @@ class Trial:
         expected = float(self.models[name].expected_orders(self.window.weeks, past.x, past.t_x, past.T).sum())
         return float(np.clip(np.log(max(float(self.window.orders.sum()), 0.5) / max(expected, 1e-9)), -1.0, 1.0))
 
-    def ingredients(self, best: tuple[str, str]) -> dict[str, Floats]:
-        """The predictions that a blend may use."""
-        out = {"order_model": self.forecasts[best].value, **rules_of_thumb(self.window.past)}
+    def views(self, baskets: dict[str, str]) -> dict[str, Floats]:
+        """The value that each order model expects, with the basket named for it."""
+        return {
+            name: self.forecasts[name, basket].value for name, basket in baskets.items() if (name, basket) in self.forecasts
+        }
+
+    def others(self) -> dict[str, Floats]:
+        """What else a blend may use: rules of thumb and the learner."""
+        out = rules_of_thumb(self.window.past)
         return out if self.learned is None else {**out, "early_life": self.learned}
 
 

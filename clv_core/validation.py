@@ -138,7 +138,7 @@ def _candidates(
         known = features(t, s, engagement)
         scores[LEARNER] = choice.learner.predict(s, known, view) * choice.levels.get(LEARNER, Level()).factor
     if len(settings.candidates) > 1 and BLEND in choice.levels:
-        scores[BLEND] = blended(t, s, view, choice, engagement) * choice.levels[BLEND].factor
+        scores[BLEND] = blended(t, s, views, choice, engagement) * choice.levels[BLEND].factor
     money = set(scores)
     return scores | {name: rule(s) for name, rule in HEURISTICS.items()}, fits, money
 

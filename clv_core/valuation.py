@@ -69,19 +69,24 @@ def thinned(s: Snapshot, customers: int) -> Snapshot:
 
 
 def value(
-    t: Transactions, s: Snapshot, fitted: Fit, choice: Choice, weeks: float, engagement: pa.Table | None = None
+    t: Transactions, s: Snapshot, fitted: Fit, choice: Choice, settings: ScoreSettings, engagement: pa.Table | None = None
 ) -> Valuation:
-    """The expected value of every customer over the `weeks` after the snapshot, by the chosen model or blend."""
-    view = forecast(fitted.model, fitted.basket, s, weeks)
-    return Valuation(view, blended(t, s, view, choice, engagement) * choice.level.factor)
+    """The expected value of every customer over the settings' horizon after the snapshot, by the chosen model or blend."""
+    views = {choice.order_model: forecast(fitted.model, fitted.basket, s, settings.horizon_weeks)}
+    for name in choice.blend.weights:
+        if name in choice.baskets and name not in views:
+            other = fit(s, name, choice.baskets[name], settings, choice)
+            if other.model.name == name:
+                views[name] = forecast(other.model, other.basket, s, settings.horizon_weeks)
+    return Valuation(views[choice.order_model], blended(t, s, views, choice, engagement) * choice.level.factor)
 
 
-def blended(t: Transactions, s: Snapshot, view: Forecast, choice: Choice, engagement: pa.Table | None) -> Floats:
-    """The choice's blend before its level; only ingredients with weight are computed."""
-    used = {name for name, share in choice.blend.weights.items() if share > 0}
-    known = {"order_model": view.value}
-    if used - {"order_model", "early_life"}:
+def blended(t: Transactions, s: Snapshot, views: dict[str, Forecast], choice: Choice, engagement: pa.Table | None) -> Floats:
+    """The choice's blend before its level; only what has weight is computed."""
+    used = choice.blend.weights
+    known = {name: view.value for name, view in views.items()}
+    if {"past_spend", "rfm"} & set(used):
         known |= rules_of_thumb(s)
     if "early_life" in used and choice.learner is not None:
-        known["early_life"] = choice.learner.predict(s, features(t, s, engagement), view)
+        known["early_life"] = choice.learner.predict(s, features(t, s, engagement), views[choice.order_model])
     return choice.blend.apply(known)
