@@ -32,8 +32,9 @@ def label_spend(connection: duckdb.DuckDBPyConnection, labels: LabelRules) -> No
     connection.execute("create temp table places as select * from labelled")
     connection.execute("""
         create temp table spend_facts as
-        select s.* exclude (campaign_name), creative, objective, strftime(date, '%Y-%m') cohort, 'all' scope
+        select s.*, creative, objective, strftime(date, '%Y-%m') cohort, 'all' scope
         from spend s join places using (platform, campaign_id, adset_id, ad_id)""")
+    connection.execute("drop table spend")
 
 
 def load_customers(
@@ -109,17 +110,17 @@ _CUSTOMERS = f"""
 create temp table customer as
 with buyer as (
     select customer_id, coalesce(min(day) filter (where purchase), min(day)) first_day, sum(amount) realised,
+           coalesce(arg_min(amount, day) filter (where purchase), arg_min(amount, day)) first_value,
            count(*) filter (where purchase) order_days
     from purchases group by customer_id),
-first_order as (select customer_id, amount first_value from purchases join buyer using (customer_id) where day = first_day),
 source as (select distinct on (customer_id) * from acquisition_in order by customer_id, campaign_id, ad_id),
 known as (
-    select b.*, f.first_value, least(coalesce(a.acquired_at, b.first_day), b.first_day) acquired_on,
+    select b.*, least(coalesce(a.acquired_at, b.first_day), b.first_day) acquired_on,
            coalesce(a.platform, '') platform, coalesce(a.campaign_id, '') campaign_id, coalesce(a.adset_id, '') adset_id,
            coalesce(a.ad_id, '') ad_id, coalesce(a.source, 'unknown') source, coalesce(a.basis, 'none') basis,
            s.* exclude (customer_id, tier), coalesce(s.tier = $high, false) high_tier,
            s.customer_id is not null scored
-    from buyer b join first_order f using (customer_id) left join source a using (customer_id)
+    from buyer b left join source a using (customer_id)
          left join scores_in s using (customer_id)),
 ad_label as (select platform, campaign_id, ad_id, any_value(creative) creative, any_value(objective) objective
              from places where ad_id <> '' group by all

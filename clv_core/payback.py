@@ -29,23 +29,27 @@ def observed(connection: duckdb.DuckDBPyConnection, keys: Sequence[str], minimum
     ages that `minimum` customers and a tenth of the group have reached count. Reads `customer`, `flow` and `spend_facts`.
     """
     by = ", ".join(keys)
-    match = " and ".join(f"t.{key} is not distinct from g.{key}" for key in keys)
+    connection.execute(f"""
+        create or replace temp table groups as
+        select row_number() over () group_no, {by}, count(*) n, avg(age) mean_age from customer group by {by}""")
+    connection.execute(f"""
+        create or replace temp table member as
+        select customer_no, group_no, age from customer join groups using ({by})""")
     return connection.sql(f"""
-        with size as (select {by}, count(*) n, avg(age) mean_age from customer group by {by}),
-        cost as (select {by}, cast(sum(spend) as double) / any_value(n) cac from spend_facts join size using ({by})
-                 group by {by} having sum(spend) > 0),
+        with cost as (select group_no, cast(sum(spend) as double) / any_value(n) cac
+                      from spend_facts join groups using ({by}) group by group_no having sum(spend) > 0),
         steps as (
-            select {by}, f.age, cast(sum(f.amount) as double) amount, 0 gone from flow f join customer using (customer_no)
-            where f.age <= customer.age group by all
-            union all select {by}, age + 1, 0, count(*) from customer group by {by}, age),
-        ages as (select {by}, age, sum(amount) amount, sum(gone) gone from steps group by {by}, age),
-        risk as (select *, n - sum(gone) over (partition by {by} order by age) at_risk from ages join size using ({by})),
-        path as (select *, sum(case when at_risk > 0 then amount / at_risk else 0 end)
-                     over (partition by {by} order by age) paid from risk),
-        t as (select {by}, min(age) observed_days from path join cost using ({by})
-              where paid >= cac and at_risk >= greatest({minimum}, n / 10.0) group by {by})
-        select {", ".join(f"g.{key}" for key in keys)}, t.observed_days, g.mean_age
-        from size g left join t on {match}""").to_arrow_table()
+            select group_no, f.age, cast(sum(f.amount) as double) amount, 0 gone from flow f join member m using (customer_no)
+            where f.age <= m.age group by group_no, f.age
+            union all select group_no, age + 1, 0, count(*) from member group by group_no, age),
+        ages as (select group_no, age, sum(amount) amount, sum(gone) gone from steps group by group_no, age),
+        risk as (select *, n - sum(gone) over (partition by group_no order by age) at_risk
+                 from ages join groups using (group_no)),
+        path as (select group_no, age, n, at_risk, sum(case when at_risk > 0 then amount / at_risk else 0 end)
+                     over (partition by group_no order by age) paid from risk),
+        t as (select group_no, min(age) observed_days from path join cost using (group_no)
+              where paid >= cac and at_risk >= greatest({minimum}, n / 10.0) group by group_no)
+        select {by}, observed_days, mean_age from groups left join t using (group_no)""").to_arrow_table()
 
 
 def with_payback(table: pa.Table, found: pa.Table, keys: Sequence[str], *, horizon_days: int, minimum: int) -> pa.Table:

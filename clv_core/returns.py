@@ -113,6 +113,7 @@ def returns(
         record = track(connection, scores, as_of, settings.horizon_days) if settings.by_record else None
         if record is not None:
             move_by_record(connection, record, doubt)
+        connection.execute("drop table purchases")
         found = {name: _group(connection, keys, doubt, settings) for name, keys in GROUPINGS.items()}
         found["campaigns"] = decide(_named(connection, found["campaigns"]), settings)
         totals = _totals(connection, doubt, settings)
@@ -148,7 +149,7 @@ def _named(connection: duckdb.DuckDBPyConnection, campaigns: pa.Table) -> pa.Tab
         with facts as (
             select platform, campaign_id, min(account_id) account_id, arg_max(campaign_name, date) campaign_name,
                    min(date) filter (where spend > 0) first_spend_day, max(date) filter (where spend > 0) last_spend_day
-            from spend group by all),
+            from spend_facts group by all),
         labels as (select platform, campaign_id, string_agg(distinct creative, ', ' order by creative) creative,
                           string_agg(distinct objective, ', ' order by objective) objective from places group by all)
         select coalesce(nullif(f.campaign_name, ''), nullif(c.campaign_id, ''),
@@ -172,7 +173,7 @@ def _coverage(connection: duckdb.DuckDBPyConnection) -> pa.Table:
 def _warnings(connection: duckdb.DuckDBPyConnection, coverage: pa.Table, as_of: date) -> tuple[str, ...]:
     [[customers, unscored, unknown, early]] = connection.execute("""
         select count(*), count(*) filter (where not scored), count(*) filter (where source = 'unknown'),
-               count(*) filter (where source = 'paid' and acquired_on < (select min(date) from spend))
+               count(*) filter (where source = 'paid' and acquired_on < (select min(date) from spend_facts))
         from customer""").fetchall()
     found = []
     if unscored:

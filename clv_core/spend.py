@@ -56,7 +56,10 @@ def load_spend(
         from pulled_days""")
     _check_rates(connection, rates, currency, as_of)
     _convert(connection, currency, as_of)
-    return restatements(connection), _later(connection, as_of)
+    found = restatements(connection), _later(connection, as_of)
+    connection.execute("drop table statements")  # as large as all results: memory is needed for customers
+    connection.unregister("pulled_days")
+    return found
 
 
 def _check_rates(connection: duckdb.DuckDBPyConnection, rates: pa.Table | None, currency: str, as_of: date) -> None:
@@ -82,19 +85,18 @@ def _check_rates(connection: duckdb.DuckDBPyConnection, rates: pa.Table | None, 
 
 
 def _convert(connection: duckdb.DuckDBPyConnection, currency: str, as_of: date) -> None:
-    factor = f"case when s.currency = '{currency}' then 1 else r.rate end"
-    money = ", ".join(
-        f"cast(round(cast(s.{name} as decimal(18, 6)) * {factor}, 6) as {_MONEY}) {name}"
-        for name in ("spend", "conversion_value")
-    )
+    kept = "platform, account_id, date, campaign_id, campaign_name, adset_id, ad_id, impressions, clicks, conversions"
+    money = ", ".join(f"cast(round({name} * r.rate, 6) as {_MONEY}) {name}" for name in ("spend", "conversion_value"))
     connection.execute(
         f"""
         create temp table spend as
-        select s.platform, s.account_id, s.date, s.campaign_id, s.campaign_name, s.adset_id, s.ad_id, s.impressions, s.clicks,
-               s.conversions, {money}
-        from statements s asof left join rates r on s.currency = r.currency and s.date >= r.date
-        where s.latest and s.date <= $as_of""",
-        {"as_of": as_of},
+        select {kept}, spend, conversion_value from statements
+        where latest and date <= $as_of and currency = $currency
+        union all
+        select {kept.replace("date", "s.date")}, {money} from statements s asof join rates r
+               on s.currency = r.currency and s.date >= r.date
+        where latest and s.date <= $as_of and s.currency <> $currency""",
+        {"as_of": as_of, "currency": currency},
     )
 
 
