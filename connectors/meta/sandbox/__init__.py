@@ -21,6 +21,9 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 
+PAGE = b"<!DOCTYPE html><title>Error</title><p>Sorry, something went wrong."
+
+
 class MetaSandbox(Sandbox):
     """The stand-in. Attributes are switches; tests set them before or while it runs."""
 
@@ -35,6 +38,8 @@ class MetaSandbox(Sandbox):
         self.audiences: dict[str, Audience] = {}
         self.sessions: dict[tuple[str, int], Session] = {}
         self.runs: dict[str, insights.Run] = {}
+        self.long_urls = "drop"  # what meets a request line over 32 kB: "drop", or "page" (414 and HTML)
+        self.cumulative = False  # num_received counts the session so far, as documented, not the batch, as seen by others
         self.strict_sessions = True
         self.removal_floor = 100
         self.minimum_matched = 100
@@ -73,7 +78,7 @@ class MetaSandbox(Sandbox):
         """The answer to one request."""
         if line_length(request) > LONGEST_LINE:
             self.record(method=request.method, path=request.path, operation="dropped", status=0, code=0)
-            return Response(drop=True)
+            return Response(drop=True) if self.long_urls == "drop" else Response(414, PAGE, {"Content-Type": "text/html"})
         try:
             call = read_call(request, self.tokens, self.app_secret)
         except (GraphError, ValueError) as error:

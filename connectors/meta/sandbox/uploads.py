@@ -39,7 +39,7 @@ def users(box: MetaSandbox, audience: Audience, call: Call) -> tuple[dict[str, A
     else:
         audience.members.update(rows.entries)
     audience.changed(now)
-    return _answer(audience.id, session, rows), rows
+    return _answer(box, audience.id, session, rows), rows
 
 
 def users_replace(box: MetaSandbox, audience: Audience, call: Call) -> tuple[dict[str, Any], Rows]:
@@ -71,7 +71,7 @@ def users_replace(box: MetaSandbox, audience: Audience, call: Call) -> tuple[dic
     replace.staged.update(rows.entries)
     if last:
         _swap(audience, replace, now, box.replace_minutes)
-    return _answer(audience.id, session, rows), rows
+    return _answer(box, audience.id, session, rows), rows
 
 
 def users_of_any_audience(box: MetaSandbox, account: str, call: Call) -> tuple[dict[str, Any], Rows]:
@@ -85,7 +85,7 @@ def users_of_any_audience(box: MetaSandbox, account: str, call: Call) -> tuple[d
             if gone:
                 audience.changed(box.clock.now())
     session = Session(0, account, "remove", rows.schema, box.clock.now(), received=rows.received)
-    return _answer(account, session, rows), rows
+    return _answer(box, account, session, rows), rows
 
 
 def sessions(box: MetaSandbox, audience: Audience, call: Call) -> dict[str, Any]:
@@ -166,7 +166,7 @@ def _session(box: MetaSandbox, audience: Audience, edge: str, call: Call, schema
     return session
 
 
-def _answer(id_: str, session: Session | None, rows: Rows) -> dict[str, Any]:
+def _answer(box: MetaSandbox, id_: str, session: Session | None, rows: Rows) -> dict[str, Any]:
     invalid = sum(rows.invalid.values())
     if session is not None:
         session.received += rows.received
@@ -174,7 +174,7 @@ def _answer(id_: str, session: Session | None, rows: Rows) -> dict[str, Any]:
     return {
         "audience_id": id_,
         "session_id": str(session.id if session else 0),
-        "num_received": rows.received,
+        "num_received": session.received if session and box.cumulative else rows.received,
         "num_invalid_entries": invalid,
         "invalid_entry_samples": rows.samples,
     }

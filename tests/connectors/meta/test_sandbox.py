@@ -133,6 +133,25 @@ def test_a_long_url_is_dropped_without_a_word(http_: Http, box: MetaSandbox, pla
     assert (status, text.startswith("<!DOCTYPE")) == (414, True)
 
 
+def test_a_long_url_can_meet_a_page_instead(http_: Http, box: MetaSandbox, plain: str) -> None:
+    box.long_urls = "page"
+    status, text = http_("DELETE", f"/v26.0/{plain}/users?payload={'x' * 40_000}")
+    assert (status, text.startswith("<!DOCTYPE html>")) == (414, True)
+
+
+@pytest.mark.parametrize(("cumulative", "counts"), [(False, [2, 1]), (True, [2, 3])])
+def test_rows_received_are_told_by_batch_or_by_session(
+    http_: Http, box: MetaSandbox, plain: str, cumulative: bool, counts: list[int]
+) -> None:
+    box.cumulative = cumulative
+    users = f"/v26.0/{plain}/users"
+    told = [
+        http_("POST", users, upload([[mail(1)], [mail(2)]], last=False))[1]["num_received"],
+        http_("POST", users, upload([[mail(3)]], seq=2))[1]["num_received"],
+    ]
+    assert told == counts
+
+
 @pytest.mark.parametrize(
     ("body", "code"),
     [
