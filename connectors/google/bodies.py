@@ -63,18 +63,22 @@ def fill(members: Any, columns: Columns, rows: Sequence[int]) -> None:
     """Nothing: `members` (a repeated AudienceMember) holds these rows, in this order."""
     add = members.add
     for row in rows:
-        identifiers = add().composite_data.user_data.user_identifiers
-        for texts in columns.emails:
-            if text := texts[row]:
-                identifiers.add().email_address = text
-        for texts in columns.phones:
-            if text := texts[row]:
-                identifiers.add().phone_number = text
-        if columns.has_address(row):
-            address = identifiers.add().address
-            address.given_name, address.family_name, address.region_code, address.postal_code = (
-                part[row] for part in columns.address
-            )
+        fill_user(add().composite_data.user_data.user_identifiers, columns, row)
+
+
+def fill_user(identifiers: Any, columns: Columns, row: int) -> None:
+    """Nothing: `identifiers` (a repeated UserIdentifier) holds one person's."""
+    for texts in columns.emails:
+        if text := texts[row]:
+            identifiers.add().email_address = text
+    for texts in columns.phones:
+        if text := texts[row]:
+            identifiers.add().phone_number = text
+    if columns.has_address(row):
+        address = identifiers.add().address
+        address.given_name, address.family_name, address.region_code, address.postal_code = (
+            part[row] for part in columns.address
+        )
 
 
 def address_to(request: Any, account_id: str, login_account: str | None, list_id: str) -> None:
@@ -89,9 +93,10 @@ def address_to(request: Any, account_id: str, login_account: str | None, list_id
 
 
 def allow(request: Any) -> None:
-    """Nothing: an ingest request carries consent, terms and encoding; a removal only the encoding."""
+    """Nothing: what is sent in carries consent (and members the terms); a removal only the encoding."""
     request.encoding = HEX
-    if request.DESCRIPTOR.fields_by_name.get("terms_of_service"):
+    if "consent" in request.DESCRIPTOR.fields_by_name:
         request.consent.ad_user_data = GRANTED
         request.consent.ad_personalization = GRANTED
+    if "terms_of_service" in request.DESCRIPTOR.fields_by_name:
         request.terms_of_service.customer_match_terms_of_service_status = ACCEPTED

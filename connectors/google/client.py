@@ -285,22 +285,19 @@ def _failure_of(error: Any) -> Any:
 
 
 def member_request(kind: str) -> Any:
-    """An empty raw protobuf request: `ingest`, `remove` or `remove_all` (wrappers cost ten times as much per member)."""
+    """An empty raw protobuf request: `ingest`, `remove`, `remove_all` or `events` (wrappers take five times as long)."""
     made: Any = {
         "ingest": dm.IngestAudienceMembersRequest,
         "remove": dm.RemoveAudienceMembersRequest,
         "remove_all": dm.RemoveAllAudienceMembersRequest,
+        "events": dm.IngestEventsRequest,
     }[kind]
     return made.pb(made())
 
 
 def wrap(request: Any) -> Any:
     """The SDK's wrapper around a raw request, without a copy."""
-    names = {"IngestAudienceMembersRequest", "RemoveAudienceMembersRequest", "RemoveAllAudienceMembersRequest"}
-    name = request.DESCRIPTOR.name
-    if name not in names:
-        raise TypeError(f"{name} is no member request")
-    return getattr(dm, name).wrap(request)
+    return getattr(dm, request.DESCRIPTOR.name).wrap(request)
 
 
 def pages(answer: Any) -> Iterator[Any]:

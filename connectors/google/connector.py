@@ -14,12 +14,15 @@ from connectors.google.jobs import Jobs
 from connectors.google.lookalikes import Lookalikes
 from connectors.google.members import Members
 from connectors.google.results import Results
+from connectors.google.value_events import ValueEvents
 from connectors.google.values import Values
 from connectors.protocol import AudienceState, Check, Operation, utc_now
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
     from datetime import date, datetime
+
+    import pyarrow as pa
 
     from connectors.google.results import Click
     from connectors.google.settings import GoogleAccount, GoogleSettings
@@ -53,7 +56,9 @@ class GoogleConnector:
         self.client = GoogleClient(settings, account, sleep=sleep)
         self._audiences = Audiences(self.client)
         self._lookalikes = Lookalikes(self.client)
-        self._members: Members | Jobs = Members(self.client, now)
+        self._members_api = Members(self.client, now)
+        self._members: Members | Jobs = self._members_api
+        self._value_events = ValueEvents(self.client)
         if settings.members_api == "ads_jobs":
             self._members = Jobs(self.client)
             self.capabilities = replace(capabilities, operations=capabilities.operations - {Operation.REPLACE})
@@ -124,6 +129,14 @@ class GoogleConnector:
     def campaign_days(self, since: date, until: date) -> Iterator[CampaignDay]:
         """Results of every campaign with activity, removed campaigns too."""
         return self._results.campaign_days(since, until)
+
+    def send_predicted_values(self, chunks: Iterable[pa.RecordBatch]) -> Receipt:
+        """The receipt of predicted values sent as events of `predicted_value_action` (columns: `value_events`)."""
+        return self._value_events.send(chunks)
+
+    def settle_predicted_values(self, reference: str, rows: int) -> Receipt:
+        """What became of pending events; those with an event id that Google has already are rejected as duplicates."""
+        return self._members_api.settle_requests(reference, rows)
 
     def clicks(self, since: date, until: date) -> Iterator[Click]:
         """Clicks by gclid with their campaign, 90 days back."""

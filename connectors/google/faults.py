@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 HOUR = 3600.0
-_MEMBER = re.compile(r"audience_?members\[(\d+)\]", re.IGNORECASE)
+_MEMBER = re.compile(r"(?:audience_?members|events)\[(\d+)\]", re.IGNORECASE)
 _SECRET = re.compile(r"[0-9a-fA-F]{32,}|[A-Za-z0-9+/]{43}=|ya29\.[\w.-]+|[\w.+-]+@[\w-]+\.[\w.]+")
 
 

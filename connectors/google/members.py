@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from connectors.errors import ConfigurationError, FatalError, OutcomeUnknownError
 from connectors.google import bodies
 from connectors.google.client import answered, member_request, wrap
-from connectors.google.faults import RefusedMembersError
+from connectors.google.delivery import Delivery
 from connectors.protocol import Operation, Receipt
 
 if TYPE_CHECKING:
@@ -21,20 +20,9 @@ if TYPE_CHECKING:
     from connectors.protocol import AudienceHandle, Batch
 
 PER_REQUEST = 10_000
-BLIND_REFUSALS = 60  # without one acceptance: then the request as a whole is wrong, not its members
-MOST_REFUSALS = 1_000
 PROCESSING, FAILED = 2, 3
 MATCH_RANGES = {1: "not eligible", 2: "under 20%", 3: "20-30%", 4: "31-40%", 5: "41-50%", 6: "51-60%", 7: "61-70%"}
 MATCH_RANGES |= {8: "71-80%", 9: "81-90%", 10: "91-100%"}
-
-
-@dataclass
-class Delivery:
-    """What became of one batch's rows: accepted requests with their row counts, and rows refused by reason."""
-
-    requests: list[tuple[str, int]] = field(default_factory=list)
-    refused: dict[int, str] = field(default_factory=dict)
-    refusals: int = 0
 
 
 class Members:
@@ -57,17 +45,9 @@ class Members:
         delivery = Delivery(refused=dict.fromkeys(columns.empty_rows(), "NO_IDENTIFIERS"))
         rows = [row for row in range(columns.rows) if row not in delivery.refused]
         kind = "remove" if batch.operation is Operation.REMOVE else "ingest"
-        self._deliver(kind, handle.remote_id, columns, rows, delivery)
+        delivery.run(rows, PER_REQUEST, lambda part: self._submit(kind, handle.remote_id, columns, part))
         before = self._replacement(handle, batch, delivery)
-        sent = sum(count for _, count in delivery.requests)
-        return Receipt(
-            accepted=0,
-            rejected=dict(Counter(delivery.refused.values())),
-            rejected_rows=delivery.refused,
-            pending=sent,
-            reference=_write(delivery.requests, before),
-            remote_id=handle.remote_id,
-        )
+        return delivery.receipt(write_reference(delivery.requests, before), handle.remote_id)
 
     def _replacement(self, handle: AudienceHandle, batch: Batch, delivery: Delivery) -> dict[str, Any]:
         """What the last batch of a replacement must do once everything before it has been processed."""
@@ -91,28 +71,6 @@ class Members:
 
     def _processing(self, requests: list[tuple[str, int]]) -> bool:
         return any(one.request_status == PROCESSING for request, _ in requests for one in self._status(request))
-
-    def _deliver(self, kind: str, list_id: str, columns: bodies.Columns, rows: list[int], delivery: Delivery) -> None:
-        """Nothing: every row is in an accepted request or refused. Google refuses a request whole for one bad member."""
-        parts = [rows[start : start + PER_REQUEST] for start in range(0, len(rows), PER_REQUEST)][::-1]
-        while parts:
-            part = parts.pop()
-            try:
-                delivery.requests.append((self._submit(kind, list_id, columns, part), len(part)))
-            except RefusedMembersError as refused:
-                delivery.refusals += 1
-                self._guard(delivery, refused)
-                parts.extend(_rest(part, refused, delivery))
-
-    def _guard(self, delivery: Delivery, refused: RefusedMembersError) -> None:
-        blind = not delivery.requests and not refused.members and delivery.refusals > BLIND_REFUSALS
-        if blind or delivery.refusals > MOST_REFUSALS:
-            raise FatalError(
-                f"Google refuses every part of the batch: {refused.message}",
-                remedy="report this as a defect",
-                platform="google",
-                code=refused.code,
-            )
 
     def _submit(self, kind: str, list_id: str, columns: bodies.Columns, rows: list[int]) -> str:
         client = self._client
@@ -159,6 +117,10 @@ class Members:
 
     def settle(self, handle: AudienceHandle, reference: str, rows: int) -> Receipt:
         """What became of pending rows; a replacement's old members go once its new ones are in."""
+        return self.settle_requests(reference, rows, handle)
+
+    def settle_requests(self, reference: str, rows: int, handle: AudienceHandle | None = None) -> Receipt:
+        """What became of the rows of these requests, whatever they held."""
         requests, before, after = _read(reference, rows)
         try:
             statuses = [(count, self._status(request)) for request, count in requests]
@@ -174,22 +136,9 @@ class Members:
                 rejected.update(_rejected(one, count))
                 details.append(_match(one))
         accepted = max(0, rows - sum(rejected.values()))
-        if before is not None and (accepted or not rows):
+        if before is not None and handle is not None and (accepted or not rows):
             self.remove_all(handle, before)
         return Receipt(accepted=accepted, rejected=dict(rejected), detail=", ".join(sorted(set(details) - {""})))
-
-
-def _rest(part: list[int], refused: RefusedMembersError, delivery: Delivery) -> list[list[int]]:
-    """What is left to send of a refused part: without the named rows, else its halves."""
-    named = {part[index]: reason for index, reason in refused.members.items() if index < len(part)}
-    if not named and len(part) == 1:
-        named = {part[0]: refused.code}
-    if named:
-        delivery.refused.update(named)
-        rest = [row for row in part if row not in named]
-        return [rest] if rest else []
-    middle = len(part) // 2
-    return [part[middle:], part[:middle]]
 
 
 def _rejected(status: Any, rows: int) -> Counter[str]:
@@ -215,7 +164,7 @@ def _match(status: Any) -> str:
     return ""
 
 
-def _write(requests: list[tuple[str, int]], replace: dict[str, Any]) -> str:
+def write_reference(requests: list[tuple[str, int]], replace: dict[str, Any]) -> str:
     """The reference that `settle` reads: the bare request id when there is one, else JSON."""
     if len(requests) == 1 and not replace:
         return requests[0][0]

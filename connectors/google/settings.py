@@ -79,6 +79,8 @@ class GoogleSettings(PlatformSettings):
     """Mark the top tier's list as HIGH_VALUE_CUSTOMERS, so that Google's own bidding goals can use it."""
     value_multipliers: dict[Tier, Annotated[Decimal, Field(gt=0, le=10)]] = {}
     """Conversion value rule per tier list, e.g. `high: 1.5`: Google's bidding counts such conversions that much more."""
+    predicted_value_action: Annotated[str, BeforeValidator(str), Field(pattern=r"^[0-9]*$")] = ""
+    """Id of a conversion action made for predicted values alone; without it none are sent."""
     report_level: Literal["campaign", "ad_group"] = "campaign"
     conversions: Literal["conversions", "all_conversions"] = "conversions"
     timeout_seconds: float = Field(default=120, gt=0, le=600)

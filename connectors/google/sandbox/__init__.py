@@ -120,7 +120,7 @@ class GoogleSandbox(Sandbox):
             shown |= {"status": "OPEN" if held.open else "CLOSED", "customer_types": sorted(held.types)}
             shown["members"] = [{"userIdentifiers": unpack(member)} for member in held.members] if members else []
             audiences[str(held.id)] = shown
-        return {"audiences": audiences, "lookalikes": lookalikes, "value_rules": self.store.rules}
+        return {"audiences": audiences, "lookalikes": lookalikes, "value_rules": self.store.rules, "events": self.store.events}
 
     def dump(self) -> dict[str, Any]:
         """All that `load` needs."""
@@ -131,6 +131,8 @@ class GoogleSandbox(Sandbox):
             "lists": [held.to_dict() for held in self.store.lists.values()],
             "requests": requests,
             "jobs": {name: {**job, "operations": _packed(job["operations"])} for name, job in self.store.jobs.items()},
+            "events": self.store.events,
+            "actions": sorted(self.store.actions),
             "rules": self.store.rules,
             "rule_sets": self.store.rule_sets,
             "next": self.store.new_id(),

@@ -9,15 +9,15 @@ from typing import TYPE_CHECKING, Any
 
 from google.ads.datamanager_v1 import types as dm
 
+from connectors.google.sandbox import events
 from connectors.google.sandbox.filters import matches
-from connectors.google.sandbox.identifiers import Reader
+from connectors.google.sandbox.identifiers import Checked, Reader
 from connectors.google.sandbox.refusals import DataManagerError, Violation
 from connectors.google.sandbox.store import DAY, Accepted, UserList
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from connectors.google.sandbox.identifiers import Checked
     from connectors.google.sandbox.store import Store
 
 GOOGLE_ADS, OPEN, CLOSED, CONTACT_ID, ACCEPTED = 1, 1, 2, 1, 1
@@ -48,6 +48,7 @@ class DataManager:
             "IngestAudienceMembers": self.ingest,
             "RemoveAudienceMembers": self.remove,
             "RemoveAllAudienceMembers": self.remove_all,
+            "IngestEvents": self.ingest_events,
             "RetrieveRequestStatus": self.status,
             "CreateUserList": self.create,
             "GetUserList": self.get,
@@ -86,7 +87,7 @@ class DataManager:
         now = self.store.now()
         for held in () if request.validate_only else lists:
             held.members.update({member: now for member, dropped in checked.members if not dropped})
-        return self._accept(dm.IngestAudienceMembersResponse, "ingest", request, lists, checked)
+        return self._accept(dm.IngestAudienceMembersResponse, "ingest", request, checked)
 
     def remove(self, request: Any, _: Mapping[str, str]) -> Any:
         """People leave lists."""
@@ -98,7 +99,7 @@ class DataManager:
         for held in () if request.validate_only else lists:
             for member, _reason in checked.members:
                 held.members.pop(member, None)
-        return self._accept(dm.RemoveAudienceMembersResponse, "remove", request, lists, checked)
+        return self._accept(dm.RemoveAudienceMembersResponse, "remove", request, checked)
 
     def remove_all(self, request: Any, _: Mapping[str, str]) -> Any:
         """All who were last added before a time leave."""
@@ -109,7 +110,7 @@ class DataManager:
             raise refuse("INVALID_REMOVE_AS_OF_TIME", "remove_as_of_time")
         for held in () if request.validate_only else lists:
             held.members = {member: at for member, at in held.members.items() if at >= before}
-        return self._accept(dm.RemoveAllAudienceMembersResponse, "remove_all", request, lists, None)
+        return self._accept(dm.RemoveAllAudienceMembersResponse, "remove_all", request, None)
 
     def _fits(self, lists: list[UserList], checked: Checked) -> None:
         contact = checked.kind != "mobile_data"
@@ -120,6 +121,10 @@ class DataManager:
                 raise refuse("INVALID_USER_LIST_ID", f"destinations[{index}].product_destination_id", "The list is closed")
 
     def _destinations(self, request: Any) -> list[UserList]:
+        self._limit(request)
+        return [self._destination(index, one) for index, one in enumerate(request.destinations)]
+
+    def _limit(self, request: Any) -> None:
         given = request.destinations
         if not given:
             raise refuse("REQUIRED_FIELD_MISSING", "destinations")
@@ -128,39 +133,60 @@ class DataManager:
         names = [one.reference for one in given if one.reference]
         if len(names) != len(set(names)):
             raise refuse("DUPLICATE_DESTINATION_REFERENCE", "destinations")
-        return [self._destination(index, one) for index, one in enumerate(given)]
 
     def _destination(self, index: int, one: Any) -> UserList:
         place = f"destinations[{index}]"
+        account = self._account(place, one)
+        text = one.product_destination_id
+        held = self.store.lists.get(int(text)) if re.fullmatch(r"[0-9]{1,18}", text) else None
+        if held is None or held.account != account:
+            raise refuse("INVALID_USER_LIST_ID", f"{place}.product_destination_id")
+        return held
+
+    def _account(self, place: str, one: Any) -> str:
         account = one.operating_account
         if not one.HasField("operating_account"):
             raise refuse("REQUIRED_FIELD_MISSING", f"{place}.operating_account")
         if account.account_type != GOOGLE_ADS or not re.fullmatch(r"[0-9]{10}", account.account_id):
             raise refuse("INVALID_DESTINATION", f"{place}.operating_account")
         self._access(account.account_id, one.login_account.account_id)
-        text = one.product_destination_id
-        held = self.store.lists.get(int(text)) if re.fullmatch(r"[0-9]{1,18}", text) else None
-        if held is None or held.account != account.account_id:
-            raise refuse("INVALID_USER_LIST_ID", f"{place}.product_destination_id")
-        return held
+        return str(account.account_id)
 
     def _access(self, account: str, login: str) -> None:
         parent = self.store.account(account)["parent"]
         if parent and login != parent:
             raise DataManagerError("PERMISSION_DENIED", "The user does not have permission or the resource is not found.")
 
-    def _accept(self, kind: Any, operation: str, request: Any, lists: list[UserList], checked: Checked | None) -> Any:
+    def _accept(self, kind: Any, operation: str, request: Any, checked: Checked | None) -> Any:
         response = _message(kind)
         response.request_id = uuid.uuid4().hex
         if request.validate_only:
             return response
         held = Accepted(response.request_id, operation, [], self.store.now())
-        held.destinations = [{"account": one.account, "list": str(one.id)} for one in lists]
+        given = [(one.operating_account.account_id, one.product_destination_id) for one in request.destinations]
+        held.destinations = [{"account": account, "list": place} for account, place in given]
         if checked is not None:
             held.records, held.counts, held.kind = len(checked.members), checked.counts, checked.kind
             held.errors = dict(Counter(reason for _, reason in checked.members if reason))
         self.store.requests[held.id] = held
         return response
+
+    def ingest_events(self, request: Any, _: Mapping[str, str]) -> Any:
+        """Conversions join an action, unless processing drops them as duplicates or for want of consent."""
+        self._limit(request)
+        accounts = [self._action(index, one) for index, one in enumerate(request.destinations)]
+        read = events.checked(self.store, request, accounts[0])
+        if not request.validate_only:
+            self.store.events += [event for event, dropped in read if not dropped]
+        counted = Checked(members=[(b"", dropped) for _, dropped in read])
+        return self._accept(dm.IngestEventsResponse, "events", request, counted)
+
+    def _action(self, index: int, one: Any) -> str:
+        place = f"destinations[{index}]"
+        action = one.product_destination_id
+        if not action.isdigit() or (self.store.actions and action not in self.store.actions):
+            raise refuse("INVALID_CONVERSION_ACTION_ID", f"{place}.product_destination_id")
+        return self._account(place, one)
 
     def status(self, request: Any, _: Mapping[str, str]) -> Any:
         """Per destination: processing, then what became of the request."""
@@ -188,6 +214,9 @@ class DataManager:
             one.error_info.error_counts.add(record_count=count, reason=reason)
         if held.operation == "remove_all":
             one.remove_all_audience_members_status.SetInParent()
+            return
+        if held.operation == "events":
+            one.events_ingestion_status.record_count = held.records
             return
         adds = held.operation == "ingest"
         group = one.audience_members_ingestion_status if adds else one.audience_members_removal_status
@@ -329,6 +358,7 @@ _OPERATIONS = {
     "IngestAudienceMembers": "add",
     "RemoveAudienceMembers": "remove",
     "RemoveAllAudienceMembers": "remove_all",
+    "IngestEvents": "event",
     "RetrieveRequestStatus": "status",
     "CreateUserList": "create",
     "GetUserList": "read",
@@ -342,8 +372,9 @@ def _about(request: Any) -> dict[str, Any]:
     """The audience and rows that a request is about, for the log."""
     names = request.DESCRIPTOR.fields_by_name
     found: dict[str, Any] = {"audience": "", "rows": 0}
-    if "audience_members" in names:
-        found["rows"] = len(request.audience_members)
+    for name in ("audience_members", "events"):
+        if name in names:
+            found["rows"] = len(getattr(request, name))
     if "destinations" in names:
         found["audience"] = ",".join(one.product_destination_id for one in request.destinations)
     elif "name" in names:

@@ -68,12 +68,16 @@ class Reader:
         if kind in ("composite_data", "user_data"):
             data = member.composite_data.user_data if kind == "composite_data" else member.user_data
             inside = f"{place}.{kind}.user_data" if kind == "composite_data" else f"{place}.{kind}"
-            packed, regions = self._user_data(data, inside)
-            self.checked.members.append((pack(packed), self._dropped(member, regions)))
+            self.checked.members.append(self.person(member, data, inside))
         elif kind == "mobile_data":
             self.checked.members.append((pack(self._mobile(member.mobile_data, place)), 0))
         else:
             self._fault(place, "INVALID_AUDIENCE_MEMBER" if kind else "REQUIRED_FIELD_MISSING")
+
+    def person(self, member: Any, data: Any, place: str) -> tuple[bytes, int]:
+        """One person's identifiers, packed, and the reason for which processing drops them (0: none)."""
+        packed, regions = self._user_data(data, place)
+        return pack(packed), self._dropped(member, regions)
 
     def _mobile(self, data: Any, place: str) -> list[bytes]:
         if not 0 < len(data.mobile_ids) <= MOST_IDENTIFIERS:

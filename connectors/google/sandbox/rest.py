@@ -21,6 +21,7 @@ ROUTES: tuple[tuple[str, str, str, Any, str], ...] = (
     ("POST", r"/v1/audienceMembers:ingest", "IngestAudienceMembers", dm.IngestAudienceMembersRequest, "*"),
     ("POST", r"/v1/audienceMembers:remove", "RemoveAudienceMembers", dm.RemoveAudienceMembersRequest, "*"),
     ("POST", r"/v1/audienceMembers:removeAll", "RemoveAllAudienceMembers", dm.RemoveAllAudienceMembersRequest, "*"),
+    ("POST", r"/v1/events:ingest", "IngestEvents", dm.IngestEventsRequest, "*"),
     ("GET", r"/v1/requestStatus:retrieve", "RetrieveRequestStatus", dm.RetrieveRequestStatusRequest, ""),
     ("POST", rf"/v1/{_LISTS}", "CreateUserList", dm.CreateUserListRequest, "user_list"),
     ("GET", rf"/v1/{_LISTS}", "ListUserLists", dm.ListUserListsRequest, ""),

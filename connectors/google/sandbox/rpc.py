@@ -22,7 +22,13 @@ if TYPE_CHECKING:
 VERSION = "v26"
 FAILURE_KEY = f"google.ads.googleads.{VERSION}.errors.googleadsfailure-bin"
 DATA_MANAGER = "google.ads.datamanager.v1"
-_MEMBERS = ("IngestAudienceMembers", "RemoveAudienceMembers", "RemoveAllAudienceMembers", "RetrieveRequestStatus")
+_MEMBERS = (
+    "IngestAudienceMembers",
+    "RemoveAudienceMembers",
+    "RemoveAllAudienceMembers",
+    "IngestEvents",
+    "RetrieveRequestStatus",
+)
 _LISTS = ("CreateUserList", "GetUserList", "ListUserLists", "UpdateUserList", "DeleteUserList")
 ADS_METHODS = {
     "UserListService": ("MutateUserLists",),

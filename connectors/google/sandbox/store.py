@@ -118,6 +118,8 @@ class Store:
         self.lists: dict[int, UserList] = {}
         self.requests: dict[str, Accepted] = {}
         self.jobs: dict[str, dict[str, Any]] = {}
+        self.events: list[dict[str, Any]] = []
+        self.actions: set[str] = set()  # conversion actions that exist; none given: any number does
         self.rules: dict[str, dict[str, Any]] = {}
         self.rule_sets: dict[str, dict[str, Any]] = {}
         self._calls: dict[str, deque[float]] = {}
@@ -131,7 +133,7 @@ class Store:
     def restore(self, held: Mapping[str, Any]) -> None:
         """Nothing: all but the lists is what a dump held."""
         self.accounts, self.rules, self.rule_sets = dict(held["accounts"]), dict(held["rules"]), dict(held["rule_sets"])
-        self._next = int(held["next"])
+        self._next, self.events, self.actions = int(held["next"]), list(held["events"]), set(held["actions"])
         self.jobs = {}
         for name, job in held["jobs"].items():
             work = [(kind, base64.b64decode(member)) for kind, member in job["operations"]]

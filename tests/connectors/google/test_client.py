@@ -335,8 +335,6 @@ def test_raw_requests_are_wrapped_without_a_copy() -> None:
     raw.encoding = 1
     assert isinstance(wrapped, dm.IngestAudienceMembersRequest)
     assert wrapped.encoding == dm.Encoding.HEX
-    with pytest.raises(TypeError):
-        wrap(dm.Consent.pb(dm.Consent()))
 
 
 def test_closing_lets_the_connector_be_used_again(world: World, transport: str) -> None:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 from datetime import UTC, date, datetime
+from decimal import Decimal
 from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -112,6 +113,22 @@ def test_bodies_of_reports(heard: list[tuple[str, Any]], connector: GoogleConnec
     assert last(heard, "SearchStream") == golden("report_clicks")
 
 
+def test_body_of_a_predicted_value(world: World, heard: list[tuple[str, Any]], transport: str) -> None:
+    rows = pa.record_batch(
+        {
+            "event_id": ["clv-2026-11-c1"],
+            "at": pa.array([datetime(2026, 11, 20, 8, 30, tzinfo=UTC)], pa.timestamp("us", "UTC")),
+            "value": pa.array([Decimal("123.45")], pa.decimal128(18, 2)),
+            "currency": ["EUR"],
+            "bucket": ["high"],
+            "gclid": ["CjwKCAjw"],
+            "email": pa.array([sha("jane.doe@example.com")], pa.binary(32)),
+        }
+    )
+    world.connect(transport, predicted_value_action="777001").send_predicted_values([rows])
+    assert last(heard, "IngestEvents") == golden("events_ingest")
+
+
 def test_bodies_of_upload_jobs(world: World, heard: list[tuple[str, Any]]) -> None:
     world.sandbox.ads.allowlisted = True
     connector = world.connect(members_api="ads_jobs", mark_high_value=False)
@@ -130,6 +147,7 @@ def test_every_golden_body_is_one_that_the_servers_take(world: World) -> None:
         "audience_members_ingest": dm.IngestAudienceMembersRequest,
         "audience_members_remove": dm.RemoveAudienceMembersRequest,
         "audience_members_remove_all": dm.RemoveAllAudienceMembersRequest,
+        "events_ingest": dm.IngestEventsRequest,
         "user_lists_create": dm.CreateUserListRequest,
         "user_lists_list": dm.ListUserListsRequest,
         "request_status_retrieve": dm.RetrieveRequestStatusRequest,
