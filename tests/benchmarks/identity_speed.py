@@ -31,7 +31,7 @@ RULES = ("email_plain", "phone_digits", "name_meta", "name_meta", "city_meta", "
 
 def main() -> None:
     """Nothing: ratios are printed. Each part runs in a process of its own, pinned to one core."""
-    threads = {name: "1" for name in ("POLARS_MAX_THREADS", "OMP_NUM_THREADS", "OMP_THREAD_LIMIT")}
+    threads = dict.fromkeys(("POLARS_MAX_THREADS", "OMP_NUM_THREADS", "OMP_THREAD_LIMIT"), "1")
     for part in ("small", "large", "1", "10"):
         command = [sys.executable, "-m", "tests.benchmarks.identity_speed", part]
         done = subprocess.run(command, env=os.environ | threads, stdout=subprocess.PIPE, text=True, check=True)
@@ -77,7 +77,9 @@ def speed(size: str) -> dict[str, float]:
     raw = _rate(ROWS, lambda: [hashlib.sha256(one).digest() for one in ready])
     users = [list(row) for row in zip(*(column[:SDK_ROWS] for column in columns.values()), strict=True)]
     sdk = _rate(SDK_ROWS, lambda: CustomAudience.format_params(list(SCHEMA), users, is_raw=True))
-    del ready, users, columns
+    ready.clear()
+    users.clear()
+    columns.clear()
     identify(contacts.slice(0, 10_000), recipe(), IdentityRules())  # imports and metadata are not what is measured
     _forget_peak()
     before = _resident()

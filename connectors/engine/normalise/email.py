@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import email_validator
 import polars as pl
 
-from connectors.engine.normalise.rule import Rule, Settled, each, lowered, spread
+from connectors.engine.normalise.rule import SHORT, Rule, Settled, each, lowered, spread
 
 if TYPE_CHECKING:
     from connectors.engine.normalise.switches import IdentityRules
@@ -27,7 +27,7 @@ NOT_AN_ADDRESS = "not an address"
 def fast_plain(values: pl.Series, _countries: pl.Series | None, _rules: IdentityRules) -> pl.Series:
     """The lower-cased address where it is plainly one, else null."""
     frame = pl.DataFrame({"v": values.str.to_lowercase()})
-    plain = (pl.col("v").str.len_bytes() <= 64) & pl.col("v").str.contains(PLAIN)
+    plain = (pl.col("v").str.len_bytes() <= SHORT) & pl.col("v").str.contains(PLAIN)
     return frame.select(pl.when(plain).then("v"))["v"]
 
 

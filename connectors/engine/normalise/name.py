@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 
-from connectors.engine.normalise.rule import INVISIBLE, Rule, Settled, judged, lowered
+from connectors.engine.normalise.rule import INVISIBLE, SHORT, Rule, Settled, judged, lowered
 
 if TYPE_CHECKING:
     from connectors.engine.normalise.switches import IdentityRules
@@ -24,7 +24,8 @@ MOST_SUFFIXES = 6
 def fast_letters(values: pl.Series, _countries: pl.Series | None, _rules: IdentityRules) -> pl.Series:
     """The lower-cased name where it is one word of a to z, else null."""
     frame = pl.DataFrame({"v": values.str.to_lowercase()})
-    return frame.select(pl.when(pl.col("v").str.contains(r"^[a-z]+$")).then("v"))["v"]
+    word = (pl.col("v").str.len_bytes() <= SHORT) & pl.col("v").str.contains(r"^[a-z]+$")
+    return frame.select(pl.when(word).then("v"))["v"]
 
 
 def settle_meta(values: pl.Series, _countries: pl.Series, rules: IdentityRules) -> Settled:
@@ -39,7 +40,7 @@ def settle_meta(values: pl.Series, _countries: pl.Series, rules: IdentityRules) 
 def settle_initial(values: pl.Series, countries: pl.Series, rules: IdentityRules) -> Settled:
     """The first letter of Meta's form of a first name."""
     name = settle_meta(values, countries, rules)
-    return Settled(name.values.str.slice(0, 1), name.reasons)
+    return Settled(name.values.str.extract(r"([\p{L}\p{N}])", 1), name.reasons)
 
 
 def _google_base(values: pl.Series) -> pl.Expr:

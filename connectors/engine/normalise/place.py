@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 
-from connectors.engine.normalise.rule import INVISIBLE, Rule, Settled, judged, lowered
+from connectors.engine.normalise.rule import INVISIBLE, SHORT, Rule, Settled, judged, lowered
 from connectors.engine.normalise.states import state_codes
 
 if TYPE_CHECKING:
@@ -15,13 +15,14 @@ if TYPE_CHECKING:
 NOT_LETTERS = r"[\p{P}\p{S}\p{N}\s\p{Cc}\p{Cf}]+"
 US_TERRITORIES = ("US", "PR", "VI", "GU", "AS", "MP", "UM")
 ZIP = r"^\s*([0-9]{5})(?:[\s-]*[0-9]{4})?[\s-]*$"
+POSTAL_CODE = r"^[A-Za-z0-9][A-Za-z0-9 -]{0,15}$"  # one that isn't makes Google refuse the whole request
 COUNTRY_PREFIX = r"^[a-z]{1,3}-([0-9])"  # D-80331, LV-1010
 
 
 def fast_city(values: pl.Series, _countries: pl.Series | None, _rules: IdentityRules) -> pl.Series:
     """The lower-cased city, spaces removed, where it is of a to z and spaces, else null."""
     frame = pl.DataFrame({"v": values.str.to_lowercase()})
-    plain = pl.col("v").str.contains(r"^[a-z ]+$")
+    plain = (pl.col("v").str.len_bytes() <= SHORT) & pl.col("v").str.contains(r"^[a-z ]+$")
     return frame.select(pl.when(plain).then(pl.col("v").str.replace_all(" ", "", literal=True)))["v"]
 
 
@@ -95,7 +96,7 @@ def settle_postal_meta(values: pl.Series, countries: pl.Series, rules: IdentityR
 def settle_postal_google(values: pl.Series, countries: pl.Series, _rules: IdentityRules) -> Settled:
     """Postal codes as given, trimmed, white space single; in the US five digits or five plus four."""
     frame = pl.DataFrame({"v": values.str.normalize("NFKC"), "c": countries}).with_columns(
-        v=pl.col("v").str.replace_all(INVISIBLE, "").str.replace_all(r"\s+", " ").str.strip_chars(),
+        v=pl.col("v").str.replace_all(INVISIBLE, "").str.replace_all(r"\s+", " ").str.strip_chars(" 〒"),
     )
     american = pl.col("c").is_in(US_TERRITORIES).fill_null(False)
     tidy = (
@@ -107,8 +108,8 @@ def settle_postal_google(values: pl.Series, countries: pl.Series, _rules: Identi
         v=pl.when(american).then(tidy).otherwise("v"),
         reason=pl.when(american & ~tidy.str.contains(r"^[0-9]{5}(-[0-9]{4})?$"))
         .then(pl.lit("not a ZIP code"))
-        .when(~pl.col("v").str.contains(r"[\p{L}\p{N}]"))
-        .then(pl.lit("no letters or digits")),
+        .when(~pl.col("v").str.contains(POSTAL_CODE))
+        .then(pl.lit("not a postal code")),
     )
     return Settled(frame.select(pl.when(pl.col("reason").is_null()).then("v"))["v"], frame["reason"])
 

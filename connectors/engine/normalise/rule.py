@@ -18,6 +18,7 @@ EMPTY = "empty"
 TOO_LONG = "too long"
 BROKEN = "broken text"
 PLACEHOLDERS = ("n/a", "#n/a", "#n/d", "<na>", "<null>", "(null)", "[null]", "\\n", "#ref!", "#value!", "#null!", "#name?")
+SHORT = 64  # bytes; fast paths leave longer values to the rules proper
 INVISIBLE = r"[\p{Cc}\p{Cf}]+"
 EDGES = r"^[\s\p{Cc}\p{Cf}]+|[\s\p{Cc}\p{Cf}]+$"
 

@@ -14,8 +14,10 @@ from connectors.engine.identity import RULES, IdentityReport, IdentityRules, has
 from connectors.protocol import Recipe
 
 PLATFORMS = ("meta", "google", "tiktok")
-COLUMNS = ("email", "phone", "first_name", "last_name", "gender", "birth_year", "birth_month", "birth_day", "city", "region")
-COLUMNS += ("postal_code", "country", "mobile_ad_id")
+COLUMNS = (
+    *("email", "phone", "first_name", "last_name", "gender", "birth_year", "birth_month", "birth_day"),
+    *("city", "region", "postal_code", "country", "mobile_ad_id"),
+)
 
 
 def recipe(platform: str) -> Recipe:

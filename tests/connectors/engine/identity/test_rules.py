@@ -1,6 +1,8 @@
-"""The rules, value by value: literal expectations from the platforms' pages, their libraries' tests and the design's section 6."""
+"""The rules, value by value: literals from the platforms' pages, their libraries' tests and the design's section 6."""
 
 from __future__ import annotations
+
+from typing import Any
 
 import pytest
 
@@ -8,7 +10,8 @@ from connectors.engine.identity import RULES
 from tests.connectors.engine.identity.recipes import settle
 
 MARY = "f1904cf1a9d73a55fa5de0ac823c4403ded71afd4c3248d00bdcd0866552bb79"
-GOOD = {
+Cases = dict[str, list[tuple[str, str | None, str]]]
+GOOD: Cases = {
     "email_plain": [
         ("Ü@MÜNCHEN.de", None, "ü@münchen.de"),
         ("a@xn--mnchen-3ya.de", None, "a@xn--mnchen-3ya.de"),
@@ -139,7 +142,7 @@ GOOD = {
     ],
     "external_id": [(" Cust-9Ä ", None, " Cust-9Ä "), ("2024-01-15", None, "2024-01-15"), ("1234567", "US", "1234567")],
 }
-BAD = {
+BAD: Cases = {
     "email_plain": [
         ("john @x.com", None, "white space inside"),
         ("john", None, "no @"),
@@ -175,7 +178,11 @@ BAD = {
     "city_meta": [("75001 Paris", None, "starts with a digit"), ("123", None, "no letters")],
     "region_meta": [("XX", "US", "not a US state"), ("12", None, "no letters")],
     "postal_meta": [("9404", "US", "not a ZIP code"), ("1", None, "too short"), ("---", None, "no letters or digits")],
-    "postal_google": [("9404", "US", "not a ZIP code")],
+    "postal_google": [
+        ("9404", "US", "not a ZIP code"),
+        ("john@x.com", None, "not a postal code"),
+        ("--", None, "not a postal code"),
+    ],
     "country_lower": [(text, None, "unknown country") for text in ("u s", "XX", "EU", "840", "Deutschland", "US1", "Nowhere")],
     "gender": [(text, None, "neither m nor f") for text in ("x", "unknown", "w", "non-binary")],
     "birth_year": [
@@ -199,7 +206,7 @@ BAD = {
 }
 
 
-def _flat(table: dict[str, list[tuple[str, str | None, str]]]) -> list[tuple[str, str, str | None, str]]:
+def _flat(table: Cases) -> list[tuple[str, str, str | None, str]]:
     return [(rule, *case) for rule, cases in table.items() for case in cases]
 
 
@@ -238,7 +245,7 @@ def test_every_rule_is_tried_here_and_names_version_and_source() -> None:
         ("birth_year", "2027", None, {"latest_year": 2026}, None),
     ],
 )
-def test_switch(rule: str, raw: str, country: str | None, switches: dict[str, object], expected: str | None) -> None:
+def test_switch(rule: str, raw: str, country: str | None, switches: dict[str, Any], expected: str | None) -> None:
     assert settle(rule, raw, country, **switches)[0] == expected
 
 
