@@ -72,6 +72,9 @@ class TikTokConnector:
         self.capabilities, self.account_id, self._account, self._now = capabilities, account.account_id, account, now
         secret = settings.credentials
         token = secret if isinstance(secret, str) else reveal(secret.access_token, field="tiktok.credentials.access_token")
+        self._app = (
+            None if isinstance(secret, str) or not secret.app_id or not secret.secret else (secret.app_id, secret.secret)
+        )
         pace = pacer or shared_pacer(settings, token, sleep)
         self._client = Client(settings.api_base, token, pace, timeout=settings.timeout_seconds, sleep=sleep, clock=clock)
         columns = capabilities.recipe.columns()
@@ -86,6 +89,8 @@ class TikTokConnector:
         checks = [self._ask("token", lambda: self._client.get("/user/info/", {}))]
         if checks[0].ok:
             checks.append(self._ask("account", self._check_account))
+            if self._app:
+                checks.append(self._ask("grant", self._check_grant))
             query = {"advertiser_id": self.account_id, "page": 1, "page_size": 1}
             checks.append(self._ask("audiences", lambda: self._client.get("/dmp/custom_audience/list/", query)))
         return checks
@@ -153,6 +158,15 @@ class TikTokConnector:
         except SyncError as error:
             return Check(f"tiktok {self.account_id} {subject}", ok=False, detail=error.message, remedy=error.remedy)
         return Check(f"tiktok {self.account_id} {subject}", ok=True)
+
+    def _check_grant(self) -> None:
+        app_id, secret = self._app or ("", "")
+        if self.account_id not in self._client.granted(app_id, reveal(secret, field="tiktok.credentials.secret")):
+            raise FatalError(
+                "this advertiser has not granted the app access",
+                remedy="let the advertiser authorise the app, or correct account_id",
+                platform="tiktok",
+            )
 
     def _check_account(self) -> None:
         fields = ["advertiser_id", "name", "currency", "display_timezone", "status"]

@@ -12,7 +12,7 @@ VERSION = "/open_api/v1.3"
 
 
 class Credentials(Model):
-    """References to the advertiser's long-lived token and, for a check of the grant, the developer app."""
+    """References to the advertiser's long-lived token and, if `check` shall look at the grant, the developer app's secret."""
 
     access_token: Secret
     app_id: str = ""

@@ -44,7 +44,7 @@ ROUTES: dict[str, Handler] = {
 
 class TikTokSandbox(Sandbox):
     """Knobs: `access`, `limits`, `files`, `audiences` (validity_hours, match_rates), `segments.largest`, `tasks`,
-    `report_ids` (where reports are cut), `campaigns`, `accounts`."""
+    `report_ids` (where reports are cut), `campaigns`, `accounts`, `apps`."""
 
     name = "tiktok"
 
@@ -55,6 +55,7 @@ class TikTokSandbox(Sandbox):
         self.audiences = Audiences(self.files, self.clock.now)
         self.segments = Segments(self.audiences)
         self.accounts: dict[str, reports.Account] = {}
+        self.apps: dict[str, str] = {}  # app id -> secret
         self.account = reports.Account()
         self.report_ids = 20_000
         self.campaigns: list[dict[str, Any]] = world.campaigns(self.clock.now().date())
@@ -144,8 +145,8 @@ class TikTokSandbox(Sandbox):
         return wire.envelope({"list": found})
 
     def _advertisers(self, request: Request, body: dict[str, Any], note: dict[str, Any]) -> Response:
-        wire.text(body, "app_id")
-        wire.text(body, "secret")
+        if self.apps.get(wire.text(body, "app_id")) != wire.text(body, "secret"):
+            raise wire.RefusalError(40101, "App id and secret do not match.")
         granted = (self.access.grants or {}).get(request.headers.get("Access-Token", ""), (None, frozenset()))[0]
         known = granted if granted is not None else self.accounts
         found = [{"advertiser_id": one, "advertiser_name": self.accounts.get(one, self.account).name} for one in sorted(known)]

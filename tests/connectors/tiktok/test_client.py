@@ -152,6 +152,38 @@ def test_check_names_a_bad_token(sandbox: Recorded, connect: Connect) -> None:
     assert "access_token" in checks[0].remedy
 
 
+@pytest.mark.parametrize(
+    ("known", "granted", "words"),
+    [
+        ("app-secret-abc", {ADVERTISER}, ""),
+        ("app-secret-abc", {"42"}, "not granted"),
+        ("another", {ADVERTISER}, "do not match"),
+    ],
+)
+def test_check_looks_at_the_grant_and_tells_no_secret(
+    known: str,
+    granted: set[str],
+    words: str,
+    sandbox: Recorded,
+    connect: Connect,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    caplog.set_level(logging.DEBUG)
+    monkeypatch.setenv("TIKTOK_TOKEN_FOR_TEST", TOKEN)
+    monkeypatch.setenv("TIKTOK_SECRET_FOR_TEST", "app-secret-abc")
+    sandbox.apps["123"] = known
+    sandbox.access.grants = {TOKEN: (frozenset(granted), frozenset({30, 31, 44}))}
+    credentials = {"access_token": "env:TIKTOK_TOKEN_FOR_TEST", "app_id": "123", "secret": "env:TIKTOK_SECRET_FOR_TEST"}
+    checks = {one.subject.split()[-1]: one for one in connect(credentials=credentials).check()}
+    assert checks["grant"].ok == (words == "")
+    assert words in checks["grant"].detail
+    assert checks["grant"].ok or checks["grant"].remedy
+    said = caplog.text + " ".join(one.detail + one.remedy for one in checks.values())
+    assert "app-secret-abc" not in said
+    assert TOKEN not in said
+
+
 @pytest.mark.parametrize(("field", "value"), [("currency", "EUR"), ("timezone", "Europe/Berlin")])
 def test_check_compares_currency_and_time_zone(field: str, value: str, connect: Connect) -> None:
     account = connect({"account_id": ADVERTISER, field: value}).check()[1]
