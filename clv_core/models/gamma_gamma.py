@@ -15,7 +15,7 @@ from scipy.special import digamma, gammaln, polygamma
 
 from clv_core.models.base import CannotFitError, Floats
 from clv_core.models.beta_geometric import to_logs
-from clv_core.models.chunks import each_chunk
+from clv_core.models.chunks import dot, each_chunk
 from clv_core.models.fitted import Fitted
 from clv_core.models.histories import sums
 from clv_core.models.optimum import maximise
@@ -98,7 +98,7 @@ class GammaGamma(Fitted):
 
     @classmethod
     def _fit(cls, x: Floats, m: Floats, weights: Floats) -> Self:
-        mean = float(weights @ m / weights.sum())
+        mean = dot(weights, m) / float(weights.sum())
         starts = [np.log([p, q, mean * (q - 1.0) / p]) for p, q in ((2.0, 3.0), (8.0, 5.0), (1.0, 1.5))]
         lower, upper = np.log([1e-3, 1e-2, 1e-8 * mean]), np.log([1e6, 1e6, 1e8 * mean])
         stride = -(-x.size // ROUGH)
@@ -120,7 +120,7 @@ class OrderValues:
         self.counts, self.place = np.unique(x, return_inverse=True)
         self.customers = sums(self.place, weights)
         self.logs = sums(self.place, weights * np.log(self.total))  # log of x m, by x
-        self.constant = -float(weights @ np.log(m))
+        self.constant = -dot(weights, np.log(m))
 
     def __call__(self, theta: Floats) -> tuple[float, Floats, Floats]:
         """Value, gradient and Hessian in log-parameters."""

@@ -10,7 +10,7 @@ from scipy.special import expit
 
 from clv_core.models.base import Floats, Parameter
 from clv_core.models.beta_geometric import BetaGeometric
-from clv_core.models.chunks import each_chunk
+from clv_core.models.chunks import dot, each_chunk
 from clv_core.models.fitted import Fitted
 from clv_core.models.histories import Histories, checked, distinct, merge
 from clv_core.models.optimum import Optimum, climb, maximise
@@ -41,7 +41,7 @@ class GeometricOrders(Fitted):
         """
         rows = merge(x, t_x, T, weights)
         rows.require(REPEATERS)
-        week, rate = float(rows.weight @ rows.T) / rows.customers, purchase_rate(rows)
+        week, rate = dot(rows.weight, rows.T) / rows.customers, purchase_rate(rows)
         lower = np.log([1e-4, 1e-5 * week, 1e-6, 1e-4])
         upper = np.log([1e5, 1e7 * week, 1e5, 1e6])
         starts = [np.log([r, r / rate, a, b]) for r, a, b in SHAPES]
@@ -159,4 +159,4 @@ def limit_without_drop_out(model: type[Model], stays: Optimum) -> Model:
 
 def purchase_rate(rows: Histories) -> float:
     """Purchases per week, as customers bought before their last purchase or in all: a start, no estimate."""
-    return max(rows.purchases, 1.0) / max(float(rows.weight @ (0.5 * (rows.t_x + rows.T))), 1e-9)
+    return max(rows.purchases, 1.0) / max(dot(rows.weight, 0.5 * (rows.t_x + rows.T)), 1e-9)

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from clv_core.models.base import CannotFitError, Floats
+from clv_core.models.chunks import dot
 
 Indices = NDArray[np.intp]
 DAYS = 7.0
@@ -31,7 +32,7 @@ class Histories:
     @property
     def purchases(self) -> float:
         """How many repeat purchase days there are in all."""
-        return float(self.weight @ self.x)
+        return dot(self.weight, self.x)
 
     @property
     def repeaters(self) -> float:

@@ -56,7 +56,7 @@ class ParetoLikelihood:
             value += scalars[0]
             gradient += scalars[1:]
             along[first : first + weights.size] += weights
-        gradient += known[1:] @ along
+        gradient += np.einsum("ij,j->i", known[1:], along)
         value, gradient, _ = to_logs(natural, value, gradient, np.zeros((4, 4)))
         return value, gradient
 

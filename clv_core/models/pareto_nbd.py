@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, ClassVar, Self
 import numpy as np
 from scipy.special import roots_legendre
 
-from clv_core.models.chunks import each_chunk
+from clv_core.models.chunks import dot, each_chunk
 from clv_core.models.fitted import Fitted
 from clv_core.models.geometric_orders import REPEATERS, TINY, limit_without_drop_out, nobody_leaves, purchase_rate
 from clv_core.models.histories import checked, distinct, merge
@@ -41,7 +41,7 @@ class ParetoNbd(Fitted):
         """The maximum-likelihood fit; raises CannotFitError when the data can't identify it. Shapes (n,), weeks."""
         rows = merge(x, t_x, T, weights)
         rows.require(REPEATERS)
-        week, rate = float(rows.weight @ rows.T) / rows.customers, purchase_rate(rows)
+        week, rate = dot(rows.weight, rows.T) / rows.customers, purchase_rate(rows)
         lower = np.log([1e-4, 1e-5 * week, 1e-6, 1e-5 * week])
         upper = np.log([1e5, 1e7 * week, 1e4, 1e6 * week])
         starts = [np.log([r, r / rate, s, b * r / rate]) for r, s, b in SHAPES]

@@ -63,7 +63,8 @@ def tail(theta: Floats, places: Places, *, slopes: bool) -> Floats:
     to_series = 2.0 / points * np.cos(np.outer(angles, np.arange(points)))
     to_series[:, 0] *= 0.5
     at = np.arccos(np.clip((np.log(nearest + places.times) - low) / half - 1.0, -1.0, 1.0))
-    known = known @ (to_series @ np.cos(np.outer(np.arange(points), at)))
+    weights = to_series @ np.cos(np.outer(np.arange(points), at))
+    known = np.einsum("kxj,jt->kxt", known, weights, optimize=False)
     return np.asarray(known.reshape(known.shape[0], -1)[:, places.of_count * places.times.size + places.of_time])
 
 
@@ -123,7 +124,7 @@ def _descend(theta: Floats, x: Floats, t: Floats, level: int, *, slopes: bool) -
     scale = 1.0 if straight else a / b
     result = s / value * scale
     if not slopes:
-        return result[None]
+        return np.asarray(result[None])
     along_r, along_s = (along_first, along_second) if straight else (along_second, along_first)
     loss = -result / value
     z_alpha, z_beta = (b / a**2, -1.0 / a) if straight else (-1.0 / b, a / b**2)
