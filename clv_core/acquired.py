@@ -10,6 +10,7 @@ import pyarrow as pa
 from clv_core.attribution import SCHEMA as ACQUISITION
 from clv_core.cohorts import prepare_activity
 from clv_core.labels import LabelRules, label_places
+from clv_core.lifecycle import prepare_people
 from clv_core.measures import floats
 
 if TYPE_CHECKING:
@@ -48,6 +49,7 @@ def load_customers(
     """Makes `customer` (one row each, with every grouping column) and `flow` (value by age in days)."""
     connection.register("scores_in", scores)
     table = days_table(days)
+    categories = "product_category" in table.column_names
     connection.register("days_in", table)
     connection.register("acquisition_in", acquisition.select(ACQUISITION.names))
     purchase = "orders > 0" if "orders" in table.column_names else "amount >= 0"
@@ -72,13 +74,14 @@ def load_customers(
         select c.customer_no, greatest(p.day - c.acquired_on, 0) age, p.amount, p.purchase
         from purchases p join customer c using (customer_id)""")
     prepare_activity(connection)
+    prepare_people(connection, categories)
 
 
-def days_table(days: Any, *, categories: bool = False) -> pa.Table:
+def days_table(days: Any) -> pa.Table:
     """customer_id, day, amount (and orders, product_category where known) of a table or of `Transactions`."""
     if isinstance(days, pa.Table):
         return days
-    wanted = "customer_id, day, amount, orders" + (", product_category" if categories else "")
+    wanted = "customer_id, day, amount, orders, product_category"
     return days.connection.cursor().sql(f"select {wanted} from {days.relation}").to_arrow_table()
 
 

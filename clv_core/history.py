@@ -7,9 +7,11 @@ from typing import TYPE_CHECKING, Any
 import duckdb
 import pyarrow as pa
 
+from clv_core.acquired import days_table
 from clv_core.attribution import SCHEMA as ACQUISITION
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from datetime import date
 
     from clv_core.returns import Returns
@@ -48,6 +50,13 @@ def snapshot(found: Returns, run_id: str) -> pa.Table:
     return pa.Table.from_pylist(rows, schema=SNAPSHOT)
 
 
+def over_time(found: Returns, run_id: str, past: Sequence[pa.Table], days: Any, acquisition: pa.Table) -> dict[str, pa.Table]:
+    """`snapshot` (to be kept with the run), `accountability` and `growth`, given the snapshots of earlier runs."""
+    mine = snapshot(found, run_id)
+    every = pa.concat_tables([*past, mine])
+    return {"snapshot": mine, "accountability": accountability(every, days, acquisition, found.as_of), "growth": growth(every)}
+
+
 def accountability(snapshots: pa.Table, days: Any, acquisition: pa.Table, as_of: date) -> pa.Table:
     """Per run and cohort (and for all): what was predicted for the days since, what came, and whether it lay in the range.
 
@@ -57,19 +66,13 @@ def accountability(snapshots: pa.Table, days: Any, acquisition: pa.Table, as_of:
     """
     with duckdb.connect() as connection:
         connection.register("snapshots", snapshots)
-        connection.register("days_in", _table(days))
+        connection.register("days_in", days_table(days))
         connection.register("acquisition_in", acquisition.select(ACQUISITION.names))
         return connection.sql(_ACCOUNT, params={"as_of": as_of}).to_arrow_table()
 
 
-def _table(days: Any) -> pa.Table:
-    from clv_core.acquired import days_table
-
-    return days_table(days)
-
-
 _ACCOUNT = f"""
-with runs as (select distinct run_id, as_of, horizon_days from snapshots where as_of < $as_of),
+with runs as (select distinct run_id, as_of, cast(horizon_days as integer) horizon_days from snapshots where as_of < $as_of),
 bought as (select customer_id, day, cast(amount as decimal(18, 6)) amount from days_in where day <= $as_of),
 first as (select customer_id, min(day) first_day from bought group by customer_id),
 source as (select distinct on (customer_id) * from acquisition_in order by customer_id, campaign_id, ad_id),

@@ -8,6 +8,8 @@ import duckdb
 import pyarrow as pa
 from scipy.stats import norm
 
+from clv_core.acquired import days_table
+
 if TYPE_CHECKING:
     from datetime import date
 
@@ -36,8 +38,6 @@ def lift(holdouts: pa.Table, days: Any, as_of: date, confidence: float = 0.90) -
     `holdouts`: customer_id, audience, held_out (bool), since (date). The range is that of a difference of means; below 30
     customers on a side nothing is claimed (nulls).
     """
-    from clv_core.acquired import days_table
-
     with duckdb.connect() as connection:
         connection.register("holdouts", holdouts)
         connection.register("days_in", days_table(days))

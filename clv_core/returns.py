@@ -13,6 +13,7 @@ from clv_core.cohorts import curves
 from clv_core.decisions import decide, disagreements
 from clv_core.doubt import Doubt
 from clv_core.labels import LabelRules
+from clv_core.lifecycle import funnel, kpis
 from clv_core.measures import measure
 from clv_core.payback import observed, with_payback
 from clv_core.spend import load_spend
@@ -78,6 +79,8 @@ class Returns:
     disagreements: pa.Table
     restatements: pa.Table
     track: pa.Table
+    kpis: pa.Table
+    funnel: pa.Table
     warnings: tuple[str, ...] = ()
 
     def tables(self) -> dict[str, pa.Table]:
@@ -96,11 +99,13 @@ def returns(
     rates: pa.Table | None = None,
     labels: LabelRules | None = None,
     settings: ReturnSettings | None = None,
+    engagement: pa.Table | None = None,
 ) -> Returns:
     """What the money bought, as known on `as_of`.
 
     `days`: customer_id, day, amount (a table, or `Transactions`); `acquisition`: see `attribution.attribute`; `rates`: dated,
-    into `currency`. Raises SpendError for campaign days that can't be converted.
+    into `currency`; `engagement`: customer_id, at (for the funnel). Raises SpendError for campaign days that can't be
+    converted.
     """
     settings, labels = settings or ReturnSettings(), labels or LabelRules()
     with duckdb.connect() as connection:
@@ -114,6 +119,8 @@ def returns(
         if record is not None:
             move_by_record(connection, record, doubt)
         connection.execute("drop table purchases")
+        connection.unregister("days_in")
+        lifecycle = {"kpis": kpis(connection, as_of), "funnel": funnel(connection, scores, engagement, as_of)}
         found = {name: _group(connection, keys, doubt, settings) for name, keys in GROUPINGS.items()}
         found["campaigns"] = decide(_named(connection, found["campaigns"]), settings)
         totals = _totals(connection, doubt, settings)
@@ -124,7 +131,8 @@ def returns(
         warnings = (*warnings, *_warnings(connection, coverage, as_of))
     return Returns(
         currency, as_of, settings.horizon_days, totals=totals, coverage=coverage, retention=retention, warnings=warnings,
-        disagreements=disagreements(found["campaigns"], currency), restatements=restated, track=Record.rows(record), **found,
+        disagreements=disagreements(found["campaigns"], currency), restatements=restated, track=Record.rows(record),
+        **lifecycle, **found,
     )  # fmt: skip
 
 
