@@ -122,7 +122,7 @@ def returns(
         connection.unregister("days_in")
         lifecycle = {"kpis": kpis(connection, as_of), "funnel": funnel(connection, scores, engagement, as_of)}
         found = {name: _group(connection, keys, doubt, settings) for name, keys in GROUPINGS.items()}
-        found["campaigns"] = decide(_named(connection, found["campaigns"]), settings)
+        found["campaigns"] = decide(_named(connection, found["campaigns"], Record.rows(record)), settings)
         totals = _totals(connection, doubt, settings)
         retention = curves(
             connection, [("all", "'all'"), *((n, n) for n in ("platform", "creative", "cohort"))], settings.months
@@ -150,9 +150,10 @@ def _totals(connection: duckdb.DuckDBPyConnection, doubt: Doubt, settings: Retur
     return pa.concat_tables([everything, by_source])
 
 
-def _named(connection: duckdb.DuckDBPyConnection, campaigns: pa.Table) -> pa.Table:
+def _named(connection: duckdb.DuckDBPyConnection, campaigns: pa.Table, record: pa.Table) -> pa.Table:
     """Campaigns with name, account, labels and first and last day of spend; a campaign without results is named by its id."""
     connection.register("campaigns_in", campaigns)
+    connection.register("track_in", record)
     named = connection.sql("""
         with facts as (
             select platform, campaign_id, min(account_id) account_id, arg_max(campaign_name, date) campaign_name,
@@ -163,8 +164,10 @@ def _named(connection: duckdb.DuckDBPyConnection, campaigns: pa.Table) -> pa.Tab
         select coalesce(nullif(f.campaign_name, ''), nullif(c.campaign_id, ''),
                         case when c.platform = '' then 'not from ads, or unknown' else 'campaign unknown' end) campaign_name,
                coalesce(f.account_id, '') account_id, coalesce(l.creative, '') creative, coalesce(l.objective, '') objective,
-               f.first_spend_day, f.last_spend_day, c.*
-        from campaigns_in c left join facts f using (platform, campaign_id) left join labels l using (platform, campaign_id)
+               f.first_spend_day, f.last_spend_day, c.*, t.factor track_factor
+        from campaigns_in c left join (select platform, campaign_id, factor from track_in where campaign_id <> '') t
+             using (platform, campaign_id)
+             left join facts f using (platform, campaign_id) left join labels l using (platform, campaign_id)
         order by c.spend desc, c.platform, c.campaign_id""").to_arrow_table()
     connection.unregister("campaigns_in")
     return named

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from functools import cache
 from typing import Any
 
@@ -9,6 +10,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from clv_core.concentration import lorenz, tier_table
+from clv_core.history import SNAPSHOT, over_time
 from clv_core.labels import from_mapping
 from clv_core.returns import Returns, ReturnSettings, returns
 from connectors.engine.report import ReportData, RunInfo, headline
@@ -38,6 +40,20 @@ def bought() -> Returns:
     made, labels = world(), from_mapping({style: [style] for style in STYLES}, {"prospecting": ["campaign"]})
     found = {"currency": "USD", "as_of": AS_OF, "labels": labels, "settings": ReturnSettings(threads=1)}
     return returns(made.scores, made.days, made.acquisition, made.campaign_days, **found)  # type: ignore[arg-type]
+
+
+LIFT = pa.table({
+    "audience": ["winback"], "treated": [900], "held_out": [100], "days": [60], "treated_each": [21.5], "held_out_each": [17.0],
+    "lift_each": [4.5], "lift_low": [1.2], "lift_high": [7.8], "lift_total": [4050.0], "sentence": ["It adds something."],
+})  # fmt: skip
+
+
+def over_the_runs() -> dict[str, pa.Table]:
+    """An earlier run, and how it did."""
+    early = {"run_id": "r0", "as_of": AS_OF - timedelta(days=90), "horizon_days": 365, "grouping": "totals", "key": "all"}
+    values = {"customers": 1200, "predicted_clv": 120_000.0, "predicted_low": 90_000.0, "predicted_high": 160_000.0}
+    past = pa.Table.from_pylist([early | values], schema=SNAPSHOT)
+    return over_time(bought(), "r1", [past], world().days, world().acquisition)
 
 
 def audience(platform: str, **more: Any) -> dict[str, Any]:
@@ -77,7 +93,7 @@ def report(**more: Any) -> ReportData:
         ],
         "audiences": [audience("meta"), audience("google", name=HOSTILE, guardrail="removes 40% of members")],
         "match": {"meta": {"fields": {"email": {"valid": 1300, "invalid": {"no at sign": 3}, "empty": 30, "duplicate": 4}}}},
-        "returns": bought().tables(),
+        "returns": bought().tables() | over_the_runs() | {"lift": LIFT},
         "warnings": ["12 orders have no customer"],
     }  # fmt: skip
     data = ReportData(run, **(parts | more))

@@ -36,6 +36,7 @@ COLUMNS = (
     Column("realised_value", "So far", "money", "all they have spent, refunds taken off"),
     Column("predicted_clv", "Predicted", "money", "what they are predicted to bring over the horizon"),
     Column("value_per_customer", "Value each", "money", "so far and predicted, per customer"),
+    Column("track_factor", "Record", "ratio", "what its customers brought over what the model said of them, last window"),
     Column("high_tier_share", "High tier", "share"),
     Column("repeat_rate", "Came back", "share", "share with more than one order"),
     Column("payback_days", "Payback", "days", "age at which a customer has paid back its cost"),

@@ -219,6 +219,43 @@ def _growth(values: Sequence[float], names: Sequence[str], currency: str) -> str
     return f"From {first} each ({names[0]}) to {last} each ({names[-1]}); older cohorts have had more time."
 
 
+def accountability(rows: Sequence[Mapping[str, Any]], currency: str) -> Figure | None:
+    """What earlier runs said the base would bring by now, with the range, beside what it brought; None while all is young."""
+    mine = [row for row in rows if row["grouping"] == "totals" and row["judged"] != "too early"]
+    if not mine:
+        return None
+    x, said, came = ([row[name] for row in mine] for name in ("run_as_of", "expected", "actual"))
+    x = [str(day) for day in x]
+    up = [row["expected_high"] - row["expected"] for row in mine]
+    down = [row["expected"] - row["expected_low"] for row in mine]
+    kept = sum(row["judged"] == "within" for row in mine)
+    hover = "run of %{x}: %{y:,.0f}<extra>%{fullData.name}</extra>"
+    traces: list[dict[str, Any]] = [
+        {"x": x, "y": said, "mode": "markers", "name": "said to come by now", "hovertemplate": hover,
+         "marker": {"size": 9, "color": "$accent"},
+         "error_y": {"array": up, "arrayminus": down, "color": "$accent", "thickness": 1.4, "width": 4}},
+        {"x": x, "y": came, "mode": "markers", "name": "came", "hovertemplate": hover,
+         "marker": {"size": 10, "color": "$warm", "symbol": "x"}},
+    ]  # fmt: skip
+    layout = {
+        "xaxis": {"title": {"text": "run as of"}, "type": "category"},
+        "yaxis": {"title": {"text": f"value since the run, {currency}"}, "rangemode": "tozero"},
+    }
+    table = [
+        (
+            str(r["run_as_of"]),
+            count(r["elapsed_days"]),
+            money(r["expected"], currency),
+            money(r["actual"], currency),
+            r["judged"],
+        )
+        for r in mine
+    ]
+    alt = f"{kept} of {len(mine)} earlier runs old enough to judge gave a range that holds what came since."
+    columns = ("Run as of", "Days since", "Said", "Came", "Judged")
+    return Figure("accountability", "Did earlier runs keep their word?", alt, traces, layout, columns, table, height=320)
+
+
 def runs(rows: Sequence[Mapping[str, Any]], currency: str) -> Figure:
     """Predicted value of the customer base at each run."""
     x = [str(row["as_of"]) for row in rows]

@@ -78,6 +78,10 @@ def content(data: ReportData) -> dict[str, Any]:
         "groups": {name: group_rows(data.rows(name), name) for name in GROUP_COLUMNS if data.rows(name)},
         "group_columns": GROUP_COLUMNS,
         "coverage": data.rows("coverage"),
+        "kpis": data.rows("kpis"),
+        "funnel": data.rows("funnel"),
+        "lift": data.rows("lift"),
+        "history": _history(data),
         "restatements": data.rows("restatements"),
         "match": {name: match_rows(report) for name, report in data.match.items()},
         "document": _inline(document),
@@ -104,9 +108,18 @@ def _figures(data: ReportData, campaigns: list[dict[str, Any]]) -> list[Figure]:
             rows = [row for row in data.rows(name) if (row["spend"] or 0) > 0]
             if len({row[key] for row in rows}) > 1:
                 found.append(verdicts.dots(name, title, key, rows, mark, least))
-    if len(data.history) > 1:
-        found.append(figures.runs(data.history, currency))
+    judged = figures.accountability(data.rows("accountability"), currency)
+    found += [judged] if judged else []
+    if len(_history(data)) > 1:
+        found.append(figures.runs(_history(data), currency))
     return found
+
+
+def _history(data: ReportData) -> list[Any]:
+    """The headlines of all runs, this one last."""
+    from connectors.engine.report import headline
+
+    return [*(one for one in data.history if one.get("run_id") != data.run.run_id), headline(data)] if data.history else []
 
 
 def match_rows(report: Any) -> list[dict[str, Any]]:
