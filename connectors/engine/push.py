@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import json
+import logging
+import sqlite3
+import traceback
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from connectors.engine.deliveries import FIRST, REMOVALS, DeliveryWriter, open_delivery, phase_name
@@ -13,7 +17,7 @@ from connectors.engine.fold import LATE
 from connectors.engine.lookalikes import keep_lookalikes
 from connectors.engine.outcome import PushOutcome, blank, count, fail, show_status, worst
 from connectors.engine.sending import Sender
-from connectors.engine.settling import escalate, fold_open, pending_batches, settle
+from connectors.engine.settling import drop_pending, escalate, fold_open, pending_batches, settle
 from connectors.engine.snapshots import recipe_fields
 from connectors.engine.tables import open_tables
 from connectors.errors import NotReadyError, OutcomeUnknownError, RemovalRefusedError, SyncError
@@ -27,6 +31,13 @@ if TYPE_CHECKING:
     from connectors.engine.plan import Plan, PlannedAudience, Planner
 
 ESCALATIONS = 3
+_log = logging.getLogger(__name__)
+
+
+def _spot(error: BaseException) -> str:
+    """File and line where an unexpected error arose; its text may hold anything and is not logged."""
+    frame = traceback.extract_tb(error.__traceback__)[-1]
+    return f"{Path(frame.filename).name}:{frame.lineno}"
 
 
 def push(
@@ -78,7 +89,11 @@ class Pusher:
         outcome = blank(item)
         try:
             self._audience(item, outcome)
-        except SyncError as error:
+        except (sqlite3.Error, OSError):
+            raise
+        except Exception as error:
+            if not isinstance(error, SyncError):
+                _log.error("audience failed: %s at %s", type(error).__name__, _spot(error))
             fail(outcome, error)
         known = self.ledger.audience(item.place)
         if known is not None:
@@ -147,6 +162,7 @@ class Pusher:
         fold_open(self.ledger, item.account.connector, item.place, self.now())
         row = self.ledger.keep_audience(item.place, self.now(), escalated="", path="", last_edit_at=None, last_replace_at=None)
         self.ledger.commit_snapshot(row, None, 0, self.now())
+        drop_pending(self.ledger, item.place)
         self.ledger.keep_audience(item.place, self.now(), remote_id="")
 
     def _current(self, item: PlannedAudience, status: AudienceStatus | None) -> PlannedAudience:

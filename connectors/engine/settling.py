@@ -35,6 +35,13 @@ def pending_batches(ledger: Ledger, place: Place) -> list[dict[str, Any]]:
     )
 
 
+def drop_pending(ledger: Ledger, place: Place) -> None:
+    """Nothing: what was pending in an audience that is gone from the platform is no longer asked for."""
+    for row in pending_batches(ledger, place):
+        keep_batch(ledger, row, state="gone", pending=0, detail="the audience is gone")
+        ledger.discard([row["delivery"]])
+
+
 def settle(ledger: Ledger, connector: Connector, handle: AudienceHandle, place: Place, now: datetime) -> list[str]:
     """Notes on what is still open; the journal and the snapshot hold every answer that the platform gave."""
     notes = []

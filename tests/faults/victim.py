@@ -19,7 +19,9 @@ from tests.connectors.engine.world import contacts, scores
 from tests.faults.stage import connect, request_of, small_batches
 
 
-def run(name: str, addresses: dict[str, str], folder: str, people: list[Any], now: datetime, commit: int, refresh: bool) -> None:
+def run(
+    name: str, addresses: dict[str, str], folder: str, people: list[Any], now: datetime, commit: int, refresh: bool
+) -> None:
     """Nothing, or no return at all: the process dies before commit number `commit` (counted from 1; 0: never)."""
     left = commit
 

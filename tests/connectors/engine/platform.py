@@ -8,7 +8,7 @@ from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
-from connectors.errors import FatalError, NotReadyError, RemovalRefusedError
+from connectors.errors import FatalError, NotReadyError, OutcomeUnknownError, RemovalRefusedError
 from connectors.protocol import (
     AudienceHandle,
     AudienceSpec,
@@ -208,6 +208,8 @@ class Client:
     def settle(self, handle: AudienceHandle, reference: str, rows: int) -> Receipt:
         """Accepted after `delay`, or refused when the test says so."""
         self.shelf.settle_due()
+        if reference not in self.shelf.waiting:
+            raise OutcomeUnknownError("nobody knows this request")
         if self.shelf.waiting[reference][2] is not None:
             return Receipt(0, pending=rows, reference=reference)
         if reference in self.shelf.fail_settle:
