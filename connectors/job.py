@@ -139,8 +139,8 @@ def report(settings: Settings, out: Path | None, kind: str, table: str, *, shown
     if kept is None:
         raise ConfigurationError("no run has left scores yet", remedy="run first: clvsync run")
     with _opened(settings, utc_now, ("nothing",)) as (ledger, _):
-        checked, contacts = scored.transactions(settings), contacts_of(settings)
-        return paperwork.publish(settings, kept, checked, contacts, ledger, out=out, kind=kind, table=table)
+        data = paperwork.report_data(settings, kept, scored.transactions(settings), contacts_of(settings), ledger)
+    return paperwork.publish(data, out or (settings.state / "report.html" if kind == "html" else None), kind, table)
 
 
 def status(settings: Settings, *, shown: Progress, offline: bool = False) -> dict[str, Any]:
@@ -246,6 +246,7 @@ def _send(
 @contextmanager
 def _opened(settings: Settings, now: Clock, platforms: Sequence[str] = ()) -> Iterator[tuple[Ledger, list[Account]]]:
     accounts = translate.accounts(settings, now, platforms)
+    usual = os.umask(0o077)  # whatever any library writes into the state folder is owner-only
     ledger = open_ledger(settings.state, translate.encryption_key(settings))
     try:
         yield ledger, accounts
@@ -253,6 +254,7 @@ def _opened(settings: Settings, now: Clock, platforms: Sequence[str] = ()) -> It
         for account in accounts:
             account.connector.close()
         ledger.close()
+        os.umask(usual)
 
 
 def _known(settings: Settings, audiences: Sequence[str], platforms: Sequence[str]) -> None:

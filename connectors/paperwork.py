@@ -87,21 +87,10 @@ def write(settings: Settings, kept: Run, checked: Transactions, contacts: pa.Tab
     return report.render(data, settings.state / "report.html")
 
 
-def publish(
-    settings: Settings,
-    kept: Run,
-    checked: Transactions,
-    contacts: pa.Table,
-    ledger: Ledger,
-    *,
-    out: Path | None,
-    kind: str,
-    table: str,
-) -> tuple[str, Path | None]:
-    """The report of a run as text for stdout, or written to `out` (the page always goes to a file)."""
-    data = report_data(settings, kept, checked, contacts, ledger)
-    if kind == "html":
-        return "", report.render(data, out or settings.state / "report.html")
+def publish(data: report.ReportData, out: Path | None, kind: str, table: str) -> tuple[str, Path | None]:
+    """The report as text for stdout, or written to `out` (the page always goes to a file)."""
+    if kind == "html" and out is not None:
+        return "", report.render(data, out)
     try:
         text = report.summary_text(data) if kind == "summary" else report.export(data, kind, table)
     except ValueError as error:

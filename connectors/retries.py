@@ -21,7 +21,7 @@ def _wait(state: tenacity.RetryCallState) -> float:
     error = state.outcome.exception() if state.outcome else None
     if isinstance(error, RetriableError) and error.retry_after is not None:
         return max(0.0, error.retry_after)
-    return float(tenacity.wait_exponential_jitter(initial=0.5, max=60, jitter=0.5)(state))
+    return float(tenacity.wait_exponential_jitter(multiplier=0.5, max=60, jitter=0.5)(state))
 
 
 def _worth_waiting(error: BaseException) -> bool:

@@ -24,7 +24,10 @@ def test_the_job_runs_against_sandboxes_started_apart(first: tuple[Rehearsal, di
         held = {one["name"]: one["member_count"] for one in rehearsal.state(platform, members=False)["audiences"].values()}
         sent = {one["name"]: one["snapshot"] for one in outcome["audiences"] if one["platform"] == platform and one["snapshot"]}
         assert sent, platform
-        assert {name: held[name] for name in sent} == sent, platform
+        for name, count in sent.items():
+            # The demo's phone numbers are few: platforms know some people by one number and count them once. A person's
+            # second address is a row of its own in TikTok's streamed audiences.
+            assert 0.995 * count <= held[name] <= count * (1.05 if platform == "tiktok" else 1), (platform, name)
 
 
 def test_a_second_run_writes_no_member_anywhere(first: tuple[Rehearsal, dict]) -> None:  # type: ignore[type-arg]
@@ -51,8 +54,7 @@ def test_state_is_owner_only(first: tuple[Rehearsal, dict]) -> None:  # type: ig
     state = rehearsal.folder / "state"
     assert state.stat().st_mode & 0o077 == 0
     for path in state.rglob("*"):
-        if path.is_dir() or path.name != "report.html":
-            assert path.stat().st_mode & 0o077 == 0, path
+        assert path.stat().st_mode & 0o077 == 0, path
 
 
 def test_plan_status_report_and_pull_after_a_run(first: tuple[Rehearsal, dict], tmp_path: Path) -> None:  # type: ignore[type-arg]
@@ -61,8 +63,8 @@ def test_plan_status_report_and_pull_after_a_run(first: tuple[Rehearsal, dict], 
     assert {"platform", "account", "audience", "add", "change", "remove", "guardrail"} <= set(plan["audiences"][0])
     status = rehearsal.clvsync("status")
     assert {one["platform"] for one in status["audiences"]} == {"meta", "google", "tiktok"}
-    pulled = rehearsal.clvsync("pull")
-    assert pulled["rows"] > 0
+    assert first[1]["results"]["rows"] > 1000
+    assert {one["platform"] for one in rehearsal.clvsync("pull")["accounts"]} == {"meta", "google", "tiktok"}
     for kind in ("html", "md", "csv", "json"):
         out = tmp_path / f"report.{kind}"
         found = clvsync("report", "--config", str(rehearsal.folder), "--out", str(out), "--format", kind)
