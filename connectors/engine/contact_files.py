@@ -148,9 +148,13 @@ def text(value: Any) -> str | None:
 
 
 def _parquet(path: Path) -> Iterator[Row]:
+    import pyarrow as pa
     import pyarrow.parquet as pq
 
-    source = pq.ParquetFile(path)
+    try:
+        source = pq.ParquetFile(path)
+    except pa.ArrowInvalid:
+        raise ConfigurationError(f"{path.name}: not a Parquet file", remedy="check what wrote it, or its ending") from None
     known = _known(source.schema_arrow.names, path)
     for batch in source.iter_batches(16_384):
         columns = [batch.column(place).to_pylist() for place, _, _ in known]

@@ -122,11 +122,12 @@ def _counts(chunk: list[Row], recipe: Recipe, rules: IdentityRules, shared: Shar
 
 def _batch(chunk: list[Row]) -> pa.RecordBatch:
     """The rows as columns: every source a list, the country one text, row numbers as ids."""
-    columns: dict[str, list[Any]] = {}
+    names = {name for row in chunk for _, name, _ in row} - {"customer_id", "birth_date"}
+    columns: dict[str, list[Any]] = {name: [[] for _ in chunk] for name in sorted(names)}
     for number, row in enumerate(chunk):
         for _, name, values in row:
-            if name not in ("customer_id", "birth_date"):
-                columns.setdefault(name, [[] for _ in chunk])[number] += [one for one in values if one is not None]
+            if name in names:
+                columns[name][number] += [one for one in values if one is not None]
     if "country" in columns:
         columns["country"] = [values[0] if values else None for values in columns["country"]]
     arrays = {
