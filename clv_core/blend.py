@@ -15,8 +15,10 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
 Floats = NDArray[np.float64]
-NOISE = 0.004  # differences of utility below this say little
+NOISE = 0.5  # over the root of buyers: the sampling error of a difference of utilities, roughly
 LEAST = 0.03  # a smaller share is not worth computing
+RULES = ("past_spend", "rfm")
+DISBELIEF = 1.0
 STEPS = 5  # weights are tried in multiples of 1/STEPS
 
 Known = tuple["Mapping[str, Floats]", Floats, float]  # predictions by name, what was spent, the window's weight
@@ -53,10 +55,15 @@ def utility(predicted: Floats, actual: Floats) -> float:
     return found["gini"] + found["top20_capture"] - 0.5 * found["decile_wape"]
 
 
-def credits(utilities: Sequence[float]) -> Floats:
-    """Shares (summing to 1) by how close each comes to the best one, in units of NOISE; those under LEAST get nothing."""
+def noise(trials: Sequence[Known]) -> float:
+    """Differences of utility below this say little of which prediction is better."""
+    return NOISE / float(np.sqrt(max(float(np.mean([np.count_nonzero(spent) for _, spent, _ in trials])), 1.0)))
+
+
+def credits(utilities: Sequence[float], error: float) -> Floats:
+    """Shares (summing to 1) by how close each comes to the best one, in units of `error`; those under LEAST get nothing."""
     reached = np.asarray(utilities)
-    credit = np.exp((reached - reached.max()) / NOISE)
+    credit = np.exp((reached - reached.max()) / error)
     share = credit / credit.sum()
     kept = np.where(share < LEAST, 0.0, share)
     return np.asarray(kept / kept.sum(), dtype=np.float64)
@@ -70,8 +77,12 @@ def fit_weights(trials: Sequence[Known], names: Sequence[str], anchor: str) -> d
     for shares in grid:
         blend = Blend(dict(zip(names, (share / STEPS for share in shares), strict=True)), anchor)
         reached.append(sum(weight * utility(blend.apply(known), spent) for known, spent, weight in trials) / total)
-    credit = np.exp((np.asarray(reached) - max(reached)) / NOISE)
-    mean = credit @ np.asarray(grid) / (credit.sum() * STEPS)
+    mixes = np.asarray(grid, dtype=np.float64) / STEPS
+    # Little data leaves all mixes on a par: then models are believed before rules of thumb.
+    doubt = DISBELIEF * mixes[:, [name in RULES for name in names]].sum(axis=1)
+    score = np.asarray(reached) / noise(trials) - doubt
+    credit = np.exp(score - score.max())
+    mean = credit @ mixes / credit.sum()
     kept = np.where(mean < LEAST, 0.0, mean)
     return {name: float(share) for name, share in zip(names, kept / kept.sum(), strict=True)}
 

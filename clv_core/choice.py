@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from clv_core.aging import corrections, outlook
-from clv_core.blend import Blend, credits, fit_weights, utility
+from clv_core.blend import Blend, credits, fit_weights, noise, utility
 from clv_core.calibration import Level, fit_level
 from clv_core.forecast import fit_orders
 from clv_core.intervals import NOMINAL, Spread, fit_probabilities, spread
@@ -166,7 +166,8 @@ def _mix(
         return Blend({best: 1.0}, best), best
     ready = [one for one in tried if (best, baskets[best]) in one.forecasts]
     able = [name for name in worth if all((name, baskets[name]) in one.forecasts for one in ready)]
-    among = Blend(dict(zip(able, credits([worth[name] for name in able]).tolist(), strict=True)), best)
+    error = noise([({}, one.window.spend, one.weight) for one in ready])
+    among = Blend(dict(zip(able, credits([worth[name] for name in able], error).tolist(), strict=True)), best)
     known = []
     for one in ready:
         views = one.views(baskets)

@@ -68,9 +68,7 @@ def _report(title: str, t: Transactions, split: date) -> None:
     money = {"ours", "pareto_nbd + gg"}
     rankings = {name: Ranking.of(values, held_out.spend) for name, values in scores.items()}
     spans, draws = bootstrap(rankings, money, draws=DRAWS, seed=1)
-    print(
-        f"\n{title}: {len(held_out.past):,} customers, {held_out.days} days held out; ours is {model}, {seconds:.1f} s to choose and score"
-    )
+    print(f"\n{title}: {len(held_out.past):,} customers, {held_out.days} days held out; ours: {model}, in {seconds:.1f} s")
     print(f"{'method':16s} {'Spearman':>8s} {'Gini':>20s} {'top 20%':>20s} {'WAPE':>6s} {'pred/real':>18s} {'MAE':>6s}")
     for name, values in scores.items():
         print(_line(name, metrics(values, held_out.spend, money=name in money), spans[name]))
