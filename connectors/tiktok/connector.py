@@ -51,8 +51,9 @@ def shared_pacer(settings: TikTokSettings, token: str, sleep: Callable[[float], 
 
 
 def burst(rate: float) -> float:
-    """Calls that may leave at once: with the rate's own they stay within the level that the rate belongs to."""
-    return max(1.0, next((level for level in LEVELS if level > rate), rate) - rate)
+    """Calls that may leave at once: with the rate's own they stay below the level that the rate belongs to, with room for
+    calls that bunch up on the way."""
+    return max(1.0, 0.6 * (next((level for level in LEVELS if level > rate), rate) - rate))
 
 
 class TikTokConnector:
