@@ -70,6 +70,7 @@ class Sources(Model):
     state: str = "state"
     encryption_key: Secret | None = None
     write_back: WriteBack | None = None
+    notify: Notify | None = None
 
 
 class WriteBack(Model):
@@ -78,6 +79,13 @@ class WriteBack(Model):
     path: str | None = None
     database: str | None = None
     table: str = "clv_scores"
+
+
+class Notify(Model):
+    """Whom to tell when a run failed or was stopped: a webhook's address (a secret reference), Slack's format."""
+
+    webhook: Secret | None = None
+    always: bool = False
 
 
 class Tiers(Model):
@@ -235,6 +243,11 @@ class Settings:
     def path(self, text: str) -> Path:
         """A path written in config: absolute, or relative to the config folder."""
         return (self.folder / Path(text).expanduser()).resolve()
+
+    @property
+    def notify(self) -> Notify:
+        """Whom to tell; nobody unless configured."""
+        return self.sources.notify or Notify()
 
     @property
     def state(self) -> Path:

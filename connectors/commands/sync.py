@@ -36,7 +36,6 @@ def plan_command(audiences: tuple[str, ...], platforms: tuple[str, ...], folder:
 
     with progress() as shown:
         found = job.plan(config.load(folder), shown=shown, audiences=audiences, platforms=platforms)
-    blocked = [row for row in found.plan if row["guardrail"]]
     if as_json:
         emit({"audiences": found.plan, "gate": list(found.refusals)})
     else:
@@ -44,7 +43,7 @@ def plan_command(audiences: tuple[str, ...], platforms: tuple[str, ...], folder:
         for row in found.plan:
             for note in row["notes"]:
                 click.echo(f"{row['platform']} {row['audience']}: {note}")
-    return 3 if blocked else 0
+    return 0
 
 
 @click.command("push")
@@ -124,11 +123,12 @@ def run_command(force: str | None, folder: Path, as_json: bool) -> int:
 
     Example: clvsync run --config config
     """
-    from connectors import config, job
+    from connectors import config, job, notify
 
-    with progress() as shown:
-        found = job.run(config.load(folder), shown=shown, force=force)
-    return _tell(found, as_json)
+    settings = config.load(folder)
+    with notify.watched(settings) as box, progress() as shown:
+        box.append(job.run(settings, shown=shown, force=force))
+    return _tell(box[0], as_json)
 
 
 def _tell(found: Outcome, as_json: bool) -> int:
