@@ -5,13 +5,14 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 import pytest
 
 from connectors.protocol import AudienceHandle, AudienceSpec, Batch, Operation
-from connectors.sandbox import Request, Response
+from connectors.sandbox import Clock, Request, Response
 from connectors.tiktok import CAPABILITIES, PHONE_RULES, recipe
 from connectors.tiktok.connector import TikTokConnector
 from connectors.tiktok.pace import Pacer
@@ -43,6 +44,13 @@ class Recorded(TikTokSandbox):
 
     def paths(self) -> list[str]:
         return [one.path.removeprefix("/open_api/v1.3") for one in self.heard]
+
+
+@pytest.fixture
+def still(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The sandbox's clock moves only when it is told to, so that this machine's speed decides nothing."""
+    start = datetime.now(UTC)
+    monkeypatch.setattr(Clock, "now", lambda clock: start + clock.offset)
 
 
 @pytest.fixture

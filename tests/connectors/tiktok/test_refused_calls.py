@@ -71,6 +71,7 @@ def test_bodies_are_json_objects(body: bytes, kind: str, plain: Plain) -> None:
     assert plain.send("POST", "/segment/audience/", body, kind)["code"] == 40002
 
 
+@pytest.mark.usefixtures("still")
 def test_the_eleventh_call_of_a_second_is_throttled(plain: Plain, sandbox: Recorded) -> None:
     sandbox.limits.enabled = True
     codes = [plain.get("/user/info/")["code"] for _ in range(12)]
@@ -80,6 +81,7 @@ def test_the_eleventh_call_of_a_second_is_throttled(plain: Plain, sandbox: Recor
     assert plain.get("/user/info/")["code"] == 0
 
 
+@pytest.mark.usefixtures("still")
 def test_the_limit_per_minute_suspends_for_five(plain: Plain, sandbox: Recorded) -> None:
     sandbox.limits.enabled, sandbox.limits.qpm = True, 10
     for _ in range(10):
@@ -91,6 +93,7 @@ def test_the_limit_per_minute_suspends_for_five(plain: Plain, sandbox: Recorded)
     assert plain.get("/user/info/")["code"] == 0
 
 
+@pytest.mark.usefixtures("still")
 def test_an_advertiser_has_a_limit_of_its_own(plain: Plain, sandbox: Recorded) -> None:
     sandbox.limits.enabled, sandbox.limits.advertiser_qps = True, 3
     codes = [plain.get("/dmp/custom_audience/list/", advertiser_id=ADVERTISER)["code"] for _ in range(4)]
@@ -98,6 +101,7 @@ def test_an_advertiser_has_a_limit_of_its_own(plain: Plain, sandbox: Recorded) -
     assert plain.get("/dmp/custom_audience/list/", advertiser_id=OTHER)["code"] == 0
 
 
+@pytest.mark.usefixtures("still")
 def test_report_tasks_are_slow(plain: Plain, sandbox: Recorded) -> None:
     sandbox.limits.enabled = True
     day = sandbox.clock.now().date().isoformat()
@@ -106,6 +110,7 @@ def test_report_tasks_are_slow(plain: Plain, sandbox: Recorded) -> None:
     assert codes == [0, 40100]
 
 
+@pytest.mark.usefixtures("still")
 def test_streams_count_identifiers(plain: Plain, sandbox: Recorded) -> None:
     sandbox.limits.enabled, sandbox.limits.streaming_qps = True, 10
     audience = plain.segment()

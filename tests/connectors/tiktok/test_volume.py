@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from decimal import Decimal
 
 import pytest
 
 from connectors.protocol import Operation
-from connectors.sandbox import Clock
 from connectors.tiktok import CAPABILITIES
 from connectors.tiktok.connector import TikTokConnector, burst
 from connectors.tiktok.pace import Pacer
@@ -19,13 +18,6 @@ from connectors.tiktok.settings import TikTokSettings
 from .conftest import ADVERTISER, Recorded, batch, digests, exclusion, held, people, seed
 
 MEMBERS = 100_000
-
-
-@pytest.fixture(autouse=True)
-def only_waiting_takes_time(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The sandbox's clock stands still while this machine works, so that its speed can't decide."""
-    start = datetime.now(UTC)
-    monkeypatch.setattr(Clock, "now", lambda clock: start + clock.offset)
 
 
 @pytest.fixture
@@ -47,6 +39,9 @@ def paced(sandbox: Recorded) -> Iterator[TikTokConnector]:
     )
     yield one
     one.close()
+
+
+pytestmark = pytest.mark.usefixtures("still")
 
 
 def throttled(sandbox: Recorded) -> list[str]:
