@@ -277,7 +277,8 @@ def load(folder: Path) -> Settings:
         mistakes += _wrong_platforms(Document(folder / "audiences.yaml"), parts["audiences"], named)
     if mistakes:
         raise mistakes[0] if len(mistakes) == 1 else ConfigurationErrors(mistakes)
-    return Settings(folder, **parts, consent=shared.consent, identity=shared.identity, platforms=platforms)
+    placed = {name: block.within(folder) for name, block in platforms.items()}
+    return Settings(folder, **parts, consent=shared.consent, identity=shared.identity, platforms=placed)
 
 
 def _collect(read: Callable[[], Any], mistakes: list[ConfigurationError]) -> Any:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Self
 
 from pydantic import AfterValidator, BaseModel, ConfigDict
 
@@ -62,3 +62,7 @@ class PlatformSettings(Model):
     """A platform's block in platforms.yaml: the base of each platform's own, which narrows `accounts`."""
 
     accounts: list[Any] = []
+
+    def within(self, folder: Path) -> Self:
+        """The same settings with paths resolved against the config folder (a platform that has paths overrides this)."""
+        return self

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from pathlib import Path
+from typing import Annotated, Literal, Self
 
 from pydantic import Field
 
@@ -21,3 +22,7 @@ class FileSettings(PlatformSettings):
 
     folder: Annotated[str, Field(min_length=1)]
     accounts: list[FileAccount] = []
+
+    def within(self, folder: Path) -> Self:
+        """The same settings, `folder` absolute: it is written relative to the config folder."""
+        return self.model_copy(update={"folder": str((folder / Path(self.folder).expanduser()).resolve())})

@@ -120,3 +120,9 @@ def test_the_starter_is_the_config_folder(folder: Path) -> None:
             "../docs/schema/", "schema/"
         )
     shutil.rmtree(folder)
+
+
+def test_paths_of_a_platform_are_relative_to_the_config_folder(folder: Path) -> None:
+    with (folder / "platforms.yaml").open("a") as file:
+        file.write("\nfile:\n  folder: ../lists\n  accounts:\n    - {account_id: by-hand, format: meta}\n")
+    assert config.load(folder).platforms["file"].folder == str((folder / ".." / "lists").resolve())
