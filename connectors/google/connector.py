@@ -6,7 +6,7 @@ import time
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from connectors.errors import NotReadyError, RetriableError, SyncError
+from connectors.errors import ConfigurationError, NotReadyError, RetriableError, SyncError
 from connectors.google import lookalikes
 from connectors.google.audiences import Audiences
 from connectors.google.client import GoogleClient
@@ -77,20 +77,37 @@ class GoogleConnector:
                 "" if terms else "accept them in Google Ads, then set google.terms_accepted: true",
             )
         ]
-        looks: dict[str, Callable[[], object]] = {
-            "Data Manager API": lambda: self._audiences.by_name("clv-audience-sync check"),
-            "Google Ads API": lambda: self.client.query("SELECT customer.id, customer.currency_code FROM customer LIMIT 1"),
-        }
+        looks: dict[str, Callable[[], str]] = {"Data Manager API": self._look_at_lists, "Google Ads API": self._look_at_account}
         for name, look in looks.items():
             try:
-                look()
+                seen = look()
             except RetriableError as error:
                 found.append(Check(f"{subject} {name}", False, error.message, UNREACHED))
             except SyncError as error:
                 found.append(Check(f"{subject} {name}", False, error.message, error.remedy))
             else:
-                found.append(Check(f"{subject} {name}", True, "reachable, access granted"))
+                found.append(Check(f"{subject} {name}", True, seen))
         return found
+
+    def _look_at_lists(self) -> str:
+        self._audiences.by_name("clv-audience-sync check")
+        return "reachable, access granted"
+
+    def _look_at_account(self) -> str:
+        """The account's currency and time zone; raises ConfigurationError where config says otherwise."""
+        rows = self.client.query("SELECT customer.id, customer.currency_code, customer.time_zone FROM customer LIMIT 1")
+        if not rows:
+            return "reachable, access granted"
+        held, account = rows[0].customer, self.client.account
+        for field, said, real in (
+            ("currency", account.currency, held.currency_code),
+            ("timezone", account.timezone, held.time_zone),
+        ):
+            if said and real and said != real:
+                raise ConfigurationError(
+                    f"config says {field} {said}, Google says {real}", remedy=f"set the account's {field} to {real}"
+                )
+        return f"reachable, access granted; {held.currency_code}, {held.time_zone}"
 
     def find_or_create(self, spec: AudienceSpec, remote_id: str = "") -> AudienceHandle:
         """The list: by id, else by exact name, else made; the top tier's is marked as high-value customers."""

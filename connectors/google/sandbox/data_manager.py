@@ -97,8 +97,7 @@ class DataManager:
         checked = Reader(request.encoding).read(request.audience_members)
         self._fits(lists, checked)
         for held in () if request.validate_only else lists:
-            for member, _reason in checked.members:
-                held.members.pop(member, None)
+            held.drop(member for member, _ in checked.members)
         return self._accept(dm.RemoveAudienceMembersResponse, "remove", request, checked)
 
     def remove_all(self, request: Any, _: Mapping[str, str]) -> Any:

@@ -140,8 +140,7 @@ class Jobs:
                 held.members.clear()
             elif kind == "create":
                 held.members[member] = now
-            else:
-                held.members.pop(member, None)
+        held.drop(member for kind, member in operations if kind == "remove")
 
     def upload(self, account: str, request: Any) -> Any:
         """A small upload at once: at most 100 identifiers, no history."""

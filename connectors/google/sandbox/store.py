@@ -1,7 +1,7 @@
 """What the stand-in holds: accounts, lists with their members, requests under way, quotas.
 
 Members are kept as packed bytes (about 70 to 200 each) with the time of the last add, so a million fit. A member is the set
-of identifiers sent for one person; a removal takes the member with the same set away.
+of identifiers sent for one person; a removal takes everybody away who shares one of the identifiers sent.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from connectors.google.sandbox.refusals import DataManagerError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
 
     from connectors.sandbox import Clock
 
@@ -28,27 +28,34 @@ def pack(identifiers: list[bytes]) -> bytes:
     return b"".join(sorted(identifiers))
 
 
+def split(member: bytes) -> list[bytes]:
+    """The identifiers of a packed member, each with its kind's letter."""
+    found, place = [], 0
+    while place < len(member):
+        kind = member[place]
+        if kind in b"ep":
+            size = 33
+        elif kind == ord("a"):
+            size = 68 + member[place + 67]
+        else:
+            size = 2 + member[place + 1]
+        found.append(member[place : place + size])
+        place += size
+    return found
+
+
 def unpack(member: bytes) -> list[dict[str, Any]]:
     """The identifiers of a packed member, as the wire names them."""
-    found: list[dict[str, Any]] = []
-    place = 0
-    while place < len(member):
-        kind = member[place : place + 1]
-        if kind in KINDS:
-            found.append({KINDS[kind]: member[place + 1 : place + 33].hex()})
-            place += 33
-        elif kind == b"a":
-            given, family = member[place + 1 : place + 33].hex(), member[place + 33 : place + 65].hex()
-            region, length = member[place + 65 : place + 67].decode(), member[place + 67]
-            postal = member[place + 68 : place + 68 + length].decode()
-            address = {"givenName": given, "familyName": family, "regionCode": region, "postalCode": postal}
-            found.append({"address": address})
-            place += 68 + length
-        else:
-            length = member[place + 1]
-            found.append({"mobileId": member[place + 2 : place + 2 + length].decode()})
-            place += 2 + length
-    return found
+    return [_shown(one) for one in split(member)]
+
+
+def _shown(one: bytes) -> dict[str, Any]:
+    if one[:1] in KINDS:
+        return {KINDS[one[:1]]: one[1:].hex()}
+    if one[:1] == b"a":
+        given, family, region, postal = one[1:33].hex(), one[33:65].hex(), one[65:67].decode(), one[68:].decode()
+        return {"address": {"givenName": given, "familyName": family, "regionCode": region, "postalCode": postal}}
+    return {"mobileId": one[2:].decode()}
 
 
 @dataclass
@@ -69,6 +76,13 @@ class UserList:
     level: int = 0
     countries: tuple[str, ...] = ()
     types: set[str] = field(default_factory=set)
+
+    def drop(self, leaving: Iterable[bytes]) -> None:
+        """Nothing: everybody who shares an identifier with those leaving is gone: people are matched, not rows."""
+        gone = {one for member in leaving for one in split(member)}
+        if not gone:
+            return
+        self.members = {member: at for member, at in self.members.items() if gone.isdisjoint(split(member))}
 
     def active(self, since: float, now: float) -> int:
         """Members added before `since` and not yet expired."""

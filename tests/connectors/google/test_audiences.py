@@ -147,6 +147,16 @@ def test_a_closed_list_is_opened_and_its_duration_follows_the_spec(world: World,
     assert (held.days, len(world.calls("UpdateUserList"))) == (90, writes) == (90, 2)
 
 
+def test_a_check_holds_config_against_the_account(world: World) -> None:
+    world.sandbox.accounts[ACCOUNT] = {"currency": "EUR", "time_zone": "Europe/Berlin"}
+    right = world.connect(account={"currency": "EUR", "timezone": "Europe/Berlin"}).check()
+    assert [one.ok for one in right] == [True, True, True]
+    assert right[-1].detail.endswith("EUR, Europe/Berlin")
+    for wrong in ({"currency": "USD"}, {"timezone": "UTC"}):
+        check = world.connect(account=wrong).check()[-1]
+        assert (check.ok, check.remedy.startswith("set the account's")) == (False, True)
+
+
 def test_deleting_twice_is_no_error(world: World, transport: str) -> None:
     connector = world.connect(transport)
     handle = connector.find_or_create(TOP)

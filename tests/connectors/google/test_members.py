@@ -125,6 +125,16 @@ def test_removal_takes_the_same_people_out(world: World, transport: str) -> None
     assert world.settled(connector, handle, receipt).accepted == 5
 
 
+def test_whoever_shares_an_identifier_leaves_too(world: World, transport: str) -> None:
+    """Google matches people: a row with one of their identifiers takes them out, whatever else it held."""
+    connector = world.connect(transport)
+    handle = connector.find_or_create(TOP)
+    same = digest("+44")
+    connector.send(handle, batch(Operation.ADD, people([1, 2, 3], phone={1: same, 2: same})))
+    connector.send(handle, batch(Operation.REMOVE, people([1], phone={1: same})))
+    assert world.members(handle) == [[{"emailAddress": digest("3@example.com").hex()}]]
+
+
 def test_a_replacement_waits_until_the_new_members_are_in(world: World, transport: str) -> None:
     connector = world.connect(transport)
     handle = world.filled(connector, range(30))
