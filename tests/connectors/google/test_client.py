@@ -8,19 +8,21 @@ import logging
 import socket
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
+import grpc
 import pytest
 import requests
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 from google.ads.datamanager_v1 import types as dm
 
-from connectors.errors import ConfigurationError, OutcomeUnknownError, RetriableError
+from connectors.errors import ConfigurationError, FatalError, OutcomeUnknownError, RetriableError
 from connectors.google import platform
 from connectors.google.client import hold_loggers, member_request, wrap
 from connectors.google.pace import Pace
-from connectors.protocol import AudienceSpec, Operation
+from connectors.protocol import AudienceSpec, LookalikeSpec, Operation
 from connectors.sandbox import HttpServer, Response
 from tests.connectors.google.conftest import ACCOUNT, TOP, batch, digest, people
 
@@ -97,6 +99,23 @@ def test_a_server_that_is_not_there_is_named(address: str) -> None:
     assert [one.ok for one in checks] == [True, False, False]
     assert all("endpoint" in one.remedy for one in checks[1:])
     connector.close()
+
+
+def test_a_server_that_is_not_google_ads_costs_the_extras_only(world: World, caplog: pytest.LogCaptureFixture) -> None:
+    """The list is made and filled; the customer type is warned about; reports and lookalikes say what to look at."""
+    server = grpc.server(ThreadPoolExecutor(1))
+    port = server.add_insecure_port("127.0.0.1:0")
+    server.start()
+    connector = world.connect(ads_endpoint=f"insecure:127.0.0.1:{port}")
+    try:
+        handle = world.filled(connector, range(200))
+        assert "the high-value customer type could not be set" in caplog.text
+        with pytest.raises(FatalError, match="ads_endpoint"):
+            connector.find_or_create_lookalike(handle, LookalikeSpec("l", "L", ("US",)))
+        with pytest.raises(FatalError, match="ads_endpoint"):
+            list(connector.campaign_days(world.now().date(), world.now().date()))
+    finally:
+        server.stop(0)
 
 
 @pytest.mark.parametrize(
