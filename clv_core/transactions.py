@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import tempfile
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import duckdb
@@ -27,12 +26,14 @@ from clv_core.order_source import OrderSource, open_source
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from datetime import date
+    from pathlib import Path
 
     import pyarrow as pa
 
 __all__ = ["Finding", "InputError", "OrderRules", "Transactions", "check_orders"]
 
 RELATION = "customer_days"
+UNTIDY = "customer_id <> trim(customer_id) OR " + " OR ".join(f"contains(customer_id, chr({n}))" for n in (9, 10, 13))
 
 
 @dataclass(frozen=True)
@@ -75,20 +76,22 @@ def check_orders(
     connection = _connect(spill.name, threads)
     _check_zone(connection, rules.timezone)
     opened = open_source(connection, source, columns)
-    trim = isinstance(source, Path) and "read_parquet" not in opened.sql
-    while True:  # at most twice: blanks around typed ids are rare, and looking for them customer by customer is cheap
+    for trim in (False, True):  # blanks around ids are rare, and looking for them customer by customer is cheap
         extras = load_lines(connection, opened, rules, trim=trim)
         currency = checked_code(rules.currency) if rules.currency else ""
         if "currency" in extras:
             currency = settle_currency(connection, opened.file, currency or None, rules.rates)
         findings = settle_duplicates(connection) if "order_id" in extras else []
-        findings += _gather_days(connection, extras)
-        customers, untidy, refunds = _gather_customers(connection, opened)
-        if trim or not untidy:
+        findings += _find(connection)
+        refunds = any(one.kind == "refunds" for one in findings)
+        [[first, last]] = connection.execute("SELECT min(day), max(day) FROM order_lines").fetchall()
+        _gather_days(connection, extras, refunds=refunds)
+        alone = refunds and bool(connection.execute("SELECT 1 FROM order_days WHERE orders = 0 LIMIT 1").fetchall())
+        customers, untidy = _gather_customers(connection, opened, refunds=alone)
+        if not untidy:
             break
-        trim = True
-    [[first, last, orders]] = connection.execute("SELECT min(day), max(day), sum(orders) FROM order_days").fetchall()
-    return Transactions(connection, RELATION, currency, tuple(findings), first, last, customers, int(orders), refunds, spill)
+    [[orders]] = connection.execute("SELECT sum(orders) FROM order_days").fetchall()
+    return Transactions(connection, RELATION, currency, tuple(findings), first, last, customers, int(orders), alone, spill)
 
 
 def _connect(folder: str, threads: int | None) -> duckdb.DuckDBPyConnection:
@@ -107,10 +110,21 @@ def _check_zone(connection: duckdb.DuckDBPyConnection, timezone: str) -> None:
         raise InputError(f"unknown time zone {timezone!r}", remedy="use a name such as Europe/Berlin or UTC") from None
 
 
-def _gather_days(connection: duckdb.DuckDBPyConnection, extras: set[str]) -> list[Finding]:
-    """What was found; makes `order_days` and the view `customer_days` of `order_lines`, which it drops."""
-    [[refunds, free, wide]] = connection.execute("""SELECT count(*) FILTER (NOT bought),
-        count(*) FILTER (bought AND value = 0), sum(abs(value)) >= 9e11 FROM order_lines""").fetchall()
+def _find(connection: duckdb.DuckDBPyConnection) -> list[Finding]:
+    [[refunds, free]] = connection.execute(
+        "SELECT count(*) FILTER (NOT bought), count(*) FILTER (bought AND value = 0) FROM order_lines"
+    ).fetchall()
+    findings = []
+    if refunds:
+        findings.append(Finding("refunds", int(refunds), "refunds lower their customer's value and make no purchase day"))
+    if free:
+        findings.append(Finding("free_orders", int(free), "orders with an amount of 0 count as purchases"))
+    return findings
+
+
+def _gather_days(connection: duckdb.DuckDBPyConnection, extras: set[str], *, refunds: bool) -> None:
+    """Nothing; makes `order_days` and the view `customer_days` of `order_lines`, which it drops."""
+    [[wide]] = connection.execute("SELECT sum(abs(value)) >= 9e11 FROM order_lines").fetchall()
     exact = "DECIMAL(38,6)" if wide else MONEY  # the narrow one is faster and holds any sum of these values
     orders = "count(*) FILTER (bought)" if refunds else "count(*)"
     labels = [name for name in LABELS if name in extras]
@@ -122,27 +136,20 @@ def _gather_days(connection: duckdb.DuckDBPyConnection, extras: set[str]) -> lis
     shown = ", ".join(one if one in labels else f"CAST(NULL AS VARCHAR) AS {one}" for one in LABELS)
     connection.execute(f"""CREATE OR REPLACE VIEW {RELATION} AS SELECT customer_id, day,
         CAST(exact_amount AS DOUBLE) AS amount, orders, exact_amount, {shown} FROM order_days""")
-    findings = []
-    if refunds:
-        findings.append(Finding("refunds", int(refunds), "refunds lower their customer's value and make no purchase day"))
-    if free:
-        findings.append(Finding("free_orders", int(free), "orders with an amount of 0 count as purchases"))
-    return findings
 
 
-def _gather_customers(connection: duckdb.DuckDBPyConnection, source: OrderSource) -> tuple[int, bool, bool]:
-    """How many customers have bought, whether an id has blanks around it, and whether a day has refunds only.
+def _gather_customers(connection: duckdb.DuckDBPyConnection, source: OrderSource, *, refunds: bool) -> tuple[int, bool]:
+    """How many customers have bought and whether an id has blanks around it; makes `customer_totals`.
 
-    Makes `customer_totals`; with such days it holds ids only, since what a refund belongs to depends on the day asked for.
+    `refunds`: days with refunds only exist; then it lacks the values, since these depend on the day that is asked for.
     """
-    totals = """, count(*) AS n, min(day) AS first_day, max(day) AS last_day, sum(exact_amount) AS total,
-        arg_min(exact_amount, day) AS first_value"""
-    [[refunds]] = connection.execute("SELECT count(*) FROM order_days WHERE orders = 0").fetchall()
-    connection.execute(f"""CREATE OR REPLACE TABLE customer_totals AS SELECT customer_id{"" if refunds else totals}
-        FROM order_days WHERE orders > 0 GROUP BY customer_id""")
+    values = "" if refunds else ", sum(exact_amount) AS total, arg_min(exact_amount, day) AS first_value"
+    connection.execute(f"""CREATE OR REPLACE TABLE customer_totals AS SELECT customer_id, count(*) AS n, min(day) AS first_day,
+        max(day) AS last_day{values} FROM order_days {"WHERE orders > 0" if refunds else ""}
+        GROUP BY customer_id""")
     [[customers, untidy]] = connection.execute(
-        "SELECT count(*), coalesce(bool_or(customer_id <> trim(customer_id, ' \t\r\n')), false) FROM customer_totals"
+        f"SELECT count(*), coalesce(bool_or({UNTIDY}), false) FROM customer_totals"
     ).fetchall()
     if not customers:
         raise source.error("there are refunds but no purchases in it", remedy="export the orders that were refunded too")
-    return int(customers), bool(untidy), bool(refunds)
+    return int(customers), bool(untidy)
