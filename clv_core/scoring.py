@@ -101,7 +101,7 @@ def score(
     if not len(s):
         raise InputError(f"no orders up to {as_of}, so there is nobody to score", remedy="choose a later as_of")
     choice = choice or choose(t, as_of, settings, features=engagement)
-    fitted = fit(s, choice.order_model, choice.basket, settings, choice)
+    fitted = fit(t, s, choice.order_model, choice.basket, settings, choice)
     valued = value(t, s, fitted, choice, settings, engagement)
     table, document = _table(s, fitted, valued, choice, settings, t.currency, previous)
     if engagement is not None:

@@ -50,7 +50,6 @@ def _usual_gap(s: Snapshot) -> float:
     repeat = s.x > 0
     if not repeat.any():
         return float("inf")
-    gap, weight = s.t_x[repeat] / s.x[repeat], s.x[repeat]
-    order = np.argsort(gap)
-    share = np.cumsum(weight[order]) / weight.sum()
-    return float(gap[order][min(int(np.searchsorted(share, 0.75)), len(order) - 1)])
+    tenths = np.rint(s.t_x[repeat] / s.x[repeat] * 70.0).astype(np.int64)  # of a day: counting them is faster than sorting
+    share = np.cumsum(np.bincount(tenths, s.x[repeat])) / s.x.sum()
+    return float(np.searchsorted(share, 0.75 - 1e-12)) / 70.0

@@ -21,13 +21,12 @@ from clv_core.heuristics import HEURISTICS
 from clv_core.metrics import Ranking, bootstrap, decile_table, metrics
 from clv_core.score_settings import LEARNER, ORDER_MODELS, GateRules, ScoreSettings
 from clv_core.transactions import InputError
-from clv_core.valuation import Fit, blended, fit, thinned
+from clv_core.valuation import Fit, blended, fit
 from clv_core.windows import Window, window
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
-    from clv_core.models.base import OrderModel
     from clv_core.transactions import Transactions
 
 Floats = NDArray[np.float64]
@@ -128,7 +127,7 @@ def _candidates(
     scores: dict[str, Floats] = {}
     views = {}
     for name in (name for name in ORDER_MODELS if name in settings.candidates):
-        fitted = fit(s, name, choice.baskets.get(name, choice.basket), settings, choice)
+        fitted = fit(t, s, name, choice.baskets.get(name, choice.basket), settings, choice)
         if fitted.model.name != name and name != choice.order_model:
             continue
         fits[name], views[name] = fitted, forecast(fitted.model, fitted.basket, s, weeks)
@@ -153,7 +152,7 @@ def _rows(
         rows.append({
             "model": name,
             **metrics(score, held_out.spend, money=name in money),
-            "log_likelihood": _likelihood(fitted.model, held_out, settings) if fitted else float("nan"),
+            "log_likelihood": fitted.model.log_likelihood * len(held_out.past) / fitted.customers if fitted else float("nan"),
             "chosen": name == choice.model,
             "basket": fitted.basket.name if fitted else "",
             "level": choice.levels.get(name, Level()).factor if name in money else float("nan"),
@@ -161,14 +160,6 @@ def _rows(
             "versus_past_spend": _differences(draws[name], draws["past_spend"]),
         })  # fmt: skip
     return rows
-
-
-def _likelihood(model: OrderModel, held_out: Window, settings: ScoreSettings) -> float:
-    """The model's log-likelihood on all calibration data, also when it was fitted to a part of them."""
-    s = held_out.past
-    if len(s) == len(thinned(s, settings.fit_customers)):
-        return model.log_likelihood
-    return model.log_likelihood * len(s) / len(thinned(s, settings.fit_customers))
 
 
 def _bootstrap(

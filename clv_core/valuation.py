@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from clv_core.early_features import features
 from clv_core.forecast import Forecast, fit_basket_or_credibility, fit_first, forecast
 from clv_core.trials import rules_of_thumb
+from clv_core.windows import Snapshot, sampled, snapshot
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -20,7 +21,6 @@ if TYPE_CHECKING:
     from clv_core.models.base import OrderModel
     from clv_core.score_settings import ScoreSettings
     from clv_core.transactions import Transactions
-    from clv_core.windows import Snapshot
 
 Floats = NDArray[np.float64]
 
@@ -32,6 +32,7 @@ class Fit:
     model: OrderModel
     basket: Basket
     warnings: tuple[str, ...]
+    customers: int  # how many were fitted
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,12 +43,14 @@ class Valuation:
     value: Floats
 
 
-def fit(s: Snapshot, order_model: str, basket: str, settings: ScoreSettings, choice: Choice | None = None) -> Fit:
-    """The models fitted to the snapshot (at most about settings.fit_customers of it); falls back with a warning.
+def fit(
+    t: Transactions, s: Snapshot, order_model: str, basket: str, settings: ScoreSettings, choice: Choice | None = None
+) -> Fit:
+    """The models fitted to the snapshot (to about settings.fit_customers of it, picked by id); falls back with a warning.
 
     What `choice` has already fitted to all of the same snapshot is taken over.
     """
-    some = thinned(s, settings.fit_customers)
+    some = s if len(s) <= settings.fit_customers else snapshot(sampled(t, settings.fit_customers), s.as_of)
     others = tuple(name for name in settings.candidates if name != order_model and name != "early_life")
     refused: list[str] = []
     if choice is not None and choice.as_of == s.as_of and order_model in choice.models and some is s:
@@ -55,17 +58,7 @@ def fit(s: Snapshot, order_model: str, basket: str, settings: ScoreSettings, cho
     else:
         model, refused = fit_first((order_model, *others), some)
     held, replaced = fit_basket_or_credibility(basket, some)
-    return Fit(model, held, (*refused, *replaced, *model.warnings))
-
-
-def thinned(s: Snapshot, customers: int) -> Snapshot:
-    """About `customers` of the snapshot, picked by id, so that the order of rows doesn't matter; all when there are fewer."""
-    step = -(-len(s) // customers)
-    if step <= 1:
-        return s
-    import polars
-
-    return s.take(np.flatnonzero(polars.Series(s.customer_id).hash(0).to_numpy() % step == 0))
+    return Fit(model, held, (*refused, *replaced, *model.warnings), len(some))
 
 
 def value(
@@ -75,7 +68,7 @@ def value(
     views = {choice.order_model: forecast(fitted.model, fitted.basket, s, settings.horizon_weeks)}
     for name in choice.blend.weights:
         if name in choice.baskets and name not in views:
-            other = fit(s, name, choice.baskets[name], settings, choice)
+            other = fit(t, s, name, choice.baskets[name], settings, choice)
             if other.model.name == name:
                 views[name] = forecast(other.model, other.basket, s, settings.horizon_weeks)
     return Valuation(views[choice.order_model], blended(t, s, views, choice, engagement) * choice.level.factor)
