@@ -41,9 +41,10 @@ class ReportData:
     """All that the page shows; every part may be missing.
 
     `tiers`, `lorenz`: of `clv_core.concentration`; `deciles`: decile, predicted, actual; `models`: the backtest's rows;
-    `audiences`: outcomes per platform and audience; `match`: identity reports by platform; `returns`: `Returns.tables()`;
-    `movements`, `profiles`, `churn`: of the scores; `previous`: the last run's `headline`; `history`: headlines of all runs,
-    oldest first.
+    `audiences`: outcomes per platform and audience; `match`: identity reports by platform; `left_out`: people in no audience,
+    by reason; `returns`: `Returns.tables()`, also `accountability`, `growth` and `lift` where there are any; `movements`,
+    `profiles`, `churn`: of the scores; `previous`: the last run's `headline`; `history`: headlines of earlier runs, oldest
+    first.
     """
 
     run: RunInfo
@@ -53,6 +54,7 @@ class ReportData:
     models: Sequence[Mapping[str, Any]] = ()
     audiences: Sequence[Mapping[str, Any]] = ()
     match: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    left_out: Mapping[str, int] = field(default_factory=dict)
     returns: Mapping[str, pa.Table] = field(default_factory=dict)
     previous: Mapping[str, Any] | None = None
     history: Sequence[Mapping[str, Any]] = ()
@@ -138,6 +140,7 @@ def _json(data: ReportData) -> str:
         "models": list(data.models),
         "audiences": list(data.audiences),
         "match": dict(data.match),
+        "left_out": dict(data.left_out),
         "history": list(data.history),
         "warnings": list(data.warnings),
         "tables": {name: [{k: plain(v) for k, v in row.items()} for row in t.to_pylist()] for name, t in data.tables().items()},

@@ -60,8 +60,8 @@ def audience(platform: str, **more: Any) -> dict[str, Any]:
     """An audience's outcome, as the engine reports it."""
     return {
         "platform": platform, "account": "acct1", "audience": "value_seed", "name": "Customers A", "wanted": 1400, "add": 12,
-        "change": 0, "remove": 3, "accepted": 1300, "rejected": {"bad_hash": 2}, "pending": 40, "unknown": 7, "snapshot": "s1",
-        "dropped": {"no consent": 51, "no identifier": 9}, "held_out": 70, "size_lower": 1000, "size_upper": 1300,
+        "change": 0, "remove": 3, "accepted": 1300, "rejected": {"bad_hash": 2}, "pending": 40, "unknown": 7, "snapshot": 1350,
+        "dropped": {"no consent": 51, "no identifier": 9}, "held_out": 70, "notes": [], "size_lower": 1000, "size_upper": 1300,
         "state": "ready", "detail": "", "guardrail": "",
         "lookalikes": [{"name": "Customers A 1%", "countries": ["US", "CA"], "size": "narrow", "state": "processing"}], **more,
     }  # fmt: skip
@@ -92,7 +92,10 @@ def report(**more: Any) -> ReportData:
             {"model": "past_spend", "gini": 0.68, "chosen": False},
         ],
         "audiences": [audience("meta"), audience("google", name=HOSTILE, guardrail="removes 40% of members")],
-        "match": {"meta": {"fields": {"email": {"valid": 1300, "invalid": {"no at sign": 3}, "empty": 30, "duplicate": 4}}}},
+        "match": {"meta/1": {"people": 1333, "rows": 1310, "fields": {
+            "email": {"valid": 1300, "invalid": {"no at sign": 3}, "empty": 30, "shared": 4},
+            "birth_year": {"valid": 0, "invalid": {}, "empty": 1333}}}},
+        "left_out": {"consent_missing": 90},
         "returns": bought().tables() | over_the_runs() | {"lift": LIFT},
         "warnings": ["12 orders have no customer"],
     }  # fmt: skip
@@ -100,5 +103,5 @@ def report(**more: Any) -> ReportData:
     if "previous" in more:
         return data
     now = headline(data)
-    before = {**now, "as_of": "2026-06-29", "customers": 1480, "predicted_clv": 0.9 * now["predicted_clv"]}
+    before = {**now, "run_id": "r0", "as_of": "2026-06-29", "customers": 1480, "predicted_clv": 0.9 * now["predicted_clv"]}
     return ReportData(run, **(parts | {"previous": before, "history": [before, now]} | more))

@@ -168,10 +168,10 @@ def cohort_value(rows: Sequence[Mapping[str, Any]], currency: str) -> Figure:
         name: [(number(r[name]) or 0.0) / k for r, k in zip(mine, n, strict=True)]
         for name in ("realised_value", "predicted_clv", "lifetime_value", "lifetime_low", "lifetime_high")
     }
-    x = [f"{row['cohort']}-01" for row in mine]
+    x = [_month(row["cohort"]) for row in mine]
     up = [h - v for h, v in zip(each["lifetime_high"], each["lifetime_value"], strict=True)]
     down = [v - low for v, low in zip(each["lifetime_value"], each["lifetime_low"], strict=True)]
-    hover = "%{x|%B %Y}: %{y:,.2f}<extra>%{fullData.name}</extra>"
+    hover = "%{x}: %{y:,.2f}<extra>%{fullData.name}</extra>"
     traces = [
         {
             "type": "bar",
@@ -193,7 +193,7 @@ def cohort_value(rows: Sequence[Mapping[str, Any]], currency: str) -> Figure:
     ]
     layout = {
         "barmode": "stack",
-        "xaxis": {"title": {"text": "came in"}, "type": "date", "tickformat": "%b %Y"},
+        "xaxis": {"title": {"text": "came in"}, "type": "category", "tickvals": x[:: math.ceil(len(x) / 12) or 1]},
         "yaxis": {"title": {"text": f"per customer, {currency}"}},
     }
     table = [
@@ -206,10 +206,16 @@ def cohort_value(rows: Sequence[Mapping[str, Any]], currency: str) -> Figure:
         )
         for i, r in enumerate(mine)
     ]
-    grown = _growth(each["lifetime_value"], [row["cohort"] for row in mine], currency)
+    grown = _growth(each["lifetime_value"], x, currency)
     alt = f"What a customer of each month has brought so far, and is still predicted to bring. {grown}"
     columns = ("Cohort", "Customers", "So far, each", "Predicted, each", "Lifetime, 90% range")
     return Figure("cohort_value", "Is customer value growing?", alt, traces, layout, columns, table)
+
+
+def _month(cohort: str) -> str:
+    """`2026-05` as `May 26`."""
+    names = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
+    return f"{names[int(cohort[5:7]) - 1]} {cohort[2:4]}"
 
 
 def _growth(values: Sequence[float], names: Sequence[str], currency: str) -> str:

@@ -14,6 +14,10 @@ if TYPE_CHECKING:
     from connectors.engine.page.figures import Figure
     from connectors.engine.report import ReportData
 
+OUTCOME = (
+    "name", "audience", "platform", "account", "wanted", "snapshot", "accepted", "pending", "unknown", "rejected", "dropped",
+    "held_out", "state", "platform_state", "guardrail", "detail", "notes", "lookalikes", "size_lower", "size_upper",
+)  # fmt: skip
 FIRST_ROWS = 25  # drawn on the server, so that the table is there before (and without) the script
 
 
@@ -63,6 +67,7 @@ def content(data: ReportData) -> dict[str, Any]:
         "run": data.run,
         "data": data,
         "cards": words.cards(now, data.previous),
+        "audiences": [dict.fromkeys(OUTCOME) | dict(row) for row in data.audiences],
         "changes": words.changes(now, data.previous, data.audiences),
         "figures": shown,
         "tiers": data.tiers.to_pylist() if data.tiers is not None else [],
@@ -110,8 +115,9 @@ def _figures(data: ReportData, campaigns: list[dict[str, Any]]) -> list[Figure]:
                 found.append(verdicts.dots(name, title, key, rows, mark, least))
     judged = figures.accountability(data.rows("accountability"), currency)
     found += [judged] if judged else []
-    if len(_history(data)) > 1:
-        found.append(figures.runs(_history(data), currency))
+    days = {str(one["as_of"]): one for one in _history(data)}
+    if len(days) > 1:
+        found.append(figures.runs(list(days.values()), currency))
     return found
 
 
@@ -122,10 +128,14 @@ def _history(data: ReportData) -> list[Any]:
     return [*(one for one in data.history if one.get("run_id") != data.run.run_id), headline(data)] if data.history else []
 
 
-def match_rows(report: Any) -> list[dict[str, Any]]:
-    """One row per identifier field of an identity report: valid, invalid with reasons, empty, duplicate."""
+def match_rows(report: Any) -> dict[str, Any]:
+    """`rows`: per identifier of an identity report valid, invalid with reasons, empty; `absent`: fields nobody has."""
     fields = report.get("fields", {}) if hasattr(report, "get") else {}
-    return [{"field": name, **counts} for name, counts in fields.items() if hasattr(counts, "get")]
+    rows = [{"field": name, **counts} for name, counts in fields.items() if hasattr(counts, "get")]
+    given = [row for row in rows if row.get("valid") or row.get("invalid")]
+    names = {"people": "people", "rows_sent": "rows", "without": "without_identifier", "depth": "people_by_identifiers"}
+    facts = {name: report.get(key) for name, key in (names | {"expected": "expected_match"}).items()} if rows else {}
+    return {**facts, "rows": given, "absent": [row["field"] for row in rows if row not in given]}
 
 
 def _inline(document: dict[str, Any]) -> str:

@@ -30,7 +30,7 @@
       paper_bgcolor: "rgba(0,0,0,0)", plot_bgcolor: "rgba(0,0,0,0)", font, height: figure.height, dragmode: false,
       margin: { l: 8, r: narrow ? 8 : 16, t: 8, b: 8 }, hoverlabel: { font: { family: css("--sans"), size: 13 } },
       ...given, xaxis: axis(given.xaxis), yaxis: axis(given.yaxis),
-      legend: { orientation: "h", y: narrow ? -0.3 : -0.2, yanchor: "top", x: 0, ...(given.legend || {}) },
+      legend: { orientation: "h", y: narrow ? -0.26 : -0.2, yanchor: "top", x: 0, ...(given.legend || {}) },
     };
     if (narrow) (layout.annotations || []).forEach((a) => { if (a.xref === "paper") { a.text = a.text.split("<br>")[0]; a.font.size = 11; } });
     box.dataset.drawn = "yes";

@@ -11,6 +11,7 @@ from connectors.engine.page.formats import count, money, number, ratio
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+UNLABELLED = "unlabelled"
 ERROR_BARS = 60  # more would be a thicket; the rest show their interval on hover
 QUADRANTS = {
     "winner": ("$blue", "circle"),
@@ -157,9 +158,9 @@ def _log(rows: Sequence[Mapping[str, Any]], column: str) -> bool:
 
 
 def dots(id: str, title: str, key: str, rows: Sequence[Mapping[str, Any]], mark: Any, minimum: int) -> Figure:
-    """CLV-ROAS with its interval per label; below the minimum sample a group is drawn hollow and not compared."""
+    """CLV-ROAS with its interval per label; below the minimum sample, or unlabelled, it is hollow and not compared."""
     shown = sorted((r for r in rows if number(r["clv_roas"]) is not None), key=lambda row: row["clv_roas"])
-    enough = [(row["customers"] or 0) >= minimum for row in shown]
+    enough = [(row["customers"] or 0) >= minimum and row[key] != UNLABELLED for row in shown]
     trace = {
         "x": [row["clv_roas"] for row in shown],
         "y": [text(row[key] or "unknown") for row in shown],
