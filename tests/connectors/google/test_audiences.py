@@ -40,6 +40,7 @@ def test_lists_on_later_pages_are_found(world: World) -> None:
     world.sandbox.data_manager.methods["ListUserLists"] = _deaf_to_filters(world)
     assert connector.find_or_create(AudienceSpec("59", "List 59")).remote_id == str(8_000_000_060)
     assert len(world.sandbox.store.lists) == 60
+    assert connector.find_or_create(AudienceSpec("x", "list 59")).remote_id == str(8_000_000_061)
 
 
 def _deaf_to_filters(world: World):  # type: ignore[no-untyped-def]

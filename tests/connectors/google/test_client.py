@@ -163,6 +163,14 @@ def test_a_bare_status_without_details_is_read(status: int, code: str, error: ty
         server.stop()
 
 
+def test_no_proxy_stands_between_this_machine_and_itself(world: World, transport: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("http_proxy", "https_proxy", "grpc_proxy", "HTTP_PROXY", "HTTPS_PROXY"):
+        monkeypatch.setenv(name, "http://127.0.0.1:9")
+    for name in ("no_proxy", "NO_PROXY", "no_grpc_proxy"):
+        monkeypatch.delenv(name, raising=False)
+    assert [one.ok for one in world.connect(transport).check()] == [True, True, True]
+
+
 class TestLogs:
     """Below WARNING, the SDKs print whole requests; nothing of that may reach any handler."""
 

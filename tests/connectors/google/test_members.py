@@ -81,6 +81,7 @@ def test_a_bad_member_that_google_does_not_name_is_found_by_halving(world: World
     world.sandbox.data_manager.methods["IngestAudienceMembers"] = silent
     receipt = connector.send(handle, batch(Operation.ADD, people(range(100))))
     assert receipt.rejected_rows == {77: "INVALID_ARGUMENT"}
+    assert len(world.calls("IngestAudienceMembers")) <= 15, "two per halving of 100, and the first"
     assert receipt.pending == 99
     assert len(world.members(handle)) == 99
     settled = world.settled(connector, handle, receipt)
