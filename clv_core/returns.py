@@ -100,18 +100,19 @@ def returns(
     labels: LabelRules | None = None,
     settings: ReturnSettings | None = None,
     engagement: pa.Table | None = None,
+    restated: pa.Table | None = None,
 ) -> Returns:
     """What the money bought, as known on `as_of`.
 
     `days`: customer_id, day, amount (a table, or `Transactions`); `acquisition`: see `attribution.attribute`; `rates`: dated,
-    into `currency`; `engagement`: customer_id, at (for the funnel). Raises SpendError for campaign days that can't be
-    converted.
+    into `currency`; `engagement`: customer_id, at (for the funnel); `restated`: earlier figures of campaign days, for the
+    history of restatements alone. Raises SpendError for campaign days that can't be converted.
     """
     settings, labels = settings or ReturnSettings(), labels or LabelRules()
     with duckdb.connect() as connection:
         if settings.threads:
             connection.execute(f"set threads = {int(settings.threads)}")
-        restated, warnings = load_spend(connection, campaign_days, rates, currency, as_of)
+        restated, warnings = load_spend(connection, campaign_days, rates, currency, as_of, restated)
         label_spend(connection, labels)
         doubt = Doubt.of(scores, settings.level_error)
         load_customers(connection, with_doubt(scores, doubt), days, acquisition, as_of, settings.high_tier)

@@ -31,17 +31,24 @@ def empty_days() -> pa.Table:
 
 
 def load_spend(
-    connection: duckdb.DuckDBPyConnection, days: pa.Table, rates: pa.Table | None, currency: str, as_of: date
+    connection: duckdb.DuckDBPyConnection,
+    days: pa.Table,
+    rates: pa.Table | None,
+    currency: str,
+    as_of: date,
+    restated: pa.Table | None = None,
 ) -> tuple[pa.Table, tuple[str, ...]]:
     """The restatements found, and warnings; makes the table `spend` (latest statement of each day, in `currency`, to `as_of`).
 
     `rates` has `date, currency, rate` (units of `currency` for one of the other); a day takes the latest rate not after it.
+    `restated` has earlier figures in the same columns, which stand no more: what is in it alone has vanished.
     Raises SpendError for a missing column or a currency without a rate.
     """
     missing = [name for name in COLUMNS if name not in days.column_names]
     if missing:
         raise SpendError(f"campaign days lack the columns {', '.join(missing)}: pull the results again")
-    connection.register("pulled_days", days)
+    connection.register("pulled_days", days.select(COLUMNS))
+    connection.register("restated_days", empty_days() if restated is None else restated.select(COLUMNS))
     connection.execute(f"""
         create temp table statements as
         select coalesce(platform, '') platform, coalesce(account_id, '') account_id, date,
@@ -51,9 +58,9 @@ def load_spend(
                cast(coalesce(conversions, 0) as {_MONEY}) conversions,
                cast(coalesce(conversion_value, 0) as {_MONEY}) conversion_value,
                coalesce(nullif(upper(currency), ''), '{currency}') currency, pulled_at,
-               row_number() over
-                   (partition by {_KEY} order by pulled_at desc nulls last, spend desc, conversion_value desc) = 1 latest
-        from pulled_days""")
+               stands and 1 = row_number() over
+                   (partition by {_KEY}, stands order by pulled_at desc nulls last, spend desc, conversion_value desc) latest
+        from (select *, true stands from pulled_days union all by name select *, false stands from restated_days)""")
     _check_rates(connection, rates, currency, as_of)
     _convert(connection, currency, as_of)
     found = restatements(connection), _later(connection, as_of)
@@ -102,19 +109,21 @@ def _convert(connection: duckdb.DuckDBPyConnection, currency: str, as_of: date) 
 
 def restatements(connection: duckdb.DuckDBPyConnection) -> pa.Table:
     """Campaigns whose past days were restated: first and latest statement of spend, conversions, value, in their currency."""
+    pairs = (("spend", "spend"), ("conversions", "conversions"), ("value", "conversion_value"))
+    sums = ", ".join(
+        f"coalesce(sum({column}) filter (where {when}), 0) {said}_{name}"
+        for name, column in pairs
+        for said, when in (("first", "earliest"), ("latest", "latest"))
+    )
     return connection.sql(f"""
         with marked as (
-            select *, row_number() over (partition by {_KEY} order by pulled_at, spend, conversion_value) = 1 earliest,
-                   count(*) over (partition by {_KEY}) statements
+            select *, row_number() over (partition by {_KEY} order by latest, pulled_at, spend, conversion_value) = 1 earliest,
+                   count(*) filter (where not latest) over (partition by {_KEY}) older
             from statements),
         per_day as (
-            select platform, campaign_id, currency, date, count(*) filter (where earliest) parts, max(statements) statements,
-                   sum(spend) filter (where earliest) first_spend, sum(spend) filter (where latest) latest_spend,
-                   sum(conversions) filter (where earliest) first_conversions,
-                   sum(conversions) filter (where latest) latest_conversions,
-                   sum(conversion_value) filter (where earliest) first_value,
-                   sum(conversion_value) filter (where latest) latest_value
-            from marked where statements > 1 group by all)
+            select platform, campaign_id, currency, date,
+                   {sums}
+            from marked where older > 0 group by all)
         select platform, campaign_id, currency, count(*) as "days", min(date) first_day, max(date) last_day,
                sum(first_spend) first_spend, sum(latest_spend) latest_spend,
                sum(first_conversions) first_conversions, sum(latest_conversions) latest_conversions,

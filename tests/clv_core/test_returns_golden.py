@@ -172,6 +172,21 @@ def test_restatement_is_kept(found: Returns) -> None:
     assert (one["first_value"], one["latest_value"]) == (Decimal("100.00"), Decimal("120.00"))
 
 
+def test_earlier_figures_are_history_and_never_counted(found: Returns) -> None:
+    """What the state folder keeps apart as restated: one figure that changed, one that vanished."""
+    made = tables()
+    older = made["campaign_days"].slice(0, 1)
+    kept = made["campaign_days"].slice(1)
+    gone = older.set_column(6, "ad_id", pa.array(["gone"]))
+    again = returns(
+        **(made | {"campaign_days": kept}), currency="USD", as_of=AS_OF, rates=RATES, labels=LABELS,
+        settings=ReturnSettings(minimum_customers=1), restated=pa.concat_tables([older, gone]),
+    )  # fmt: skip
+    assert again.campaigns.to_pylist() == found.campaigns.to_pylist()
+    [one] = again.restatements.to_pylist()
+    assert (one["days"], one["first_spend"], one["latest_spend"]) == (1, Decimal("60.00"), Decimal("31.50"))
+
+
 def test_coverage_says_how_sources_are_known(found: Returns) -> None:
     rows = {(one["source"], one["basis"]): (one["customers"], one["share"]) for one in found.coverage.to_pylist()}
     assert rows == {

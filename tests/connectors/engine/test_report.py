@@ -121,7 +121,8 @@ def test_summary_names_advice_and_trouble(data: ReportData) -> None:
     ("value", "currency", "said"),
     [
         (1234567.4, "USD", "$1,234,567"), (Decimal("9.876"), "USD", "$9.88"), (-45.5, "EUR", "−€45.50"),
-        (1234, "CHF", "1,234 CHF"), (99.4, "JPY", "¥99"), (None, "USD", "–"), (float("nan"), "USD", "–"), (-0.001, "USD", "$0.00"),
+        (1234, "CHF", "1,234 CHF"), (99.4, "JPY", "¥99"),
+        (None, "USD", "–"), (float("nan"), "USD", "–"), (-0.001, "USD", "$0.00"),
     ],
 )  # fmt: skip
 def test_money(value: object, currency: str, said: str) -> None:
