@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -94,20 +95,32 @@ def _dealt_out(
         rows = np.flatnonzero(chosen >= 0)
         chosen = chosen[rows]
     else:
-        rows = np.arange(len(codes))
+        rows = everyone(len(codes))
     return rows, None if digests is None else digests[chosen], None if text is None else text.gather(chosen)
 
 
 def carried(settled: Settled, *, hashed: bool) -> tuple[NDArray[np.int64], NDArray[np.uint8] | None, pl.Series | None]:
     """The places of the good values, and what travels of them: rows of 32 bytes, or text."""
     if not hashed:
-        good = settled.values.is_not_null().arg_true().to_numpy().astype(np.int64)
-        return good, None, settled.values.drop_nulls()
+        return _present(settled.values), None, settled.values.drop_nulls()
     digests = sha256(settled.values)
     if settled.digests is not None:
         digests = settled.digests.zip_with(settled.digests.is_not_null(), digests)
-    good = digests.is_not_null().arg_true().to_numpy().astype(np.int64)
-    return good, packed(digests.drop_nulls()), None
+    return _present(digests), packed(digests.drop_nulls()), None
+
+
+@lru_cache(maxsize=4)
+def everyone(rows: int) -> NDArray[np.int64]:
+    """0, 1, 2 ... for columns in which nobody lacks a value: one array for all of them, not to be written to."""
+    places = np.arange(rows)
+    places.flags.writeable = False
+    return places
+
+
+def _present(column: pl.Series) -> NDArray[np.int64]:
+    if not column.null_count():
+        return everyone(len(column))
+    return column.is_not_null().arg_true().to_numpy().astype(np.int64)
 
 
 def ranks(people: NDArray[np.int64]) -> NDArray[np.int64]:

@@ -77,11 +77,12 @@ class SharedIdentifiers:
     def _exactly(self, name: str) -> tuple[NDArray[np.uint64], NDArray[np.int64]]:
         """The keys that too many people have, and how many have each."""
         if name not in self._crowded:
-            keys = np.sort(np.concatenate([np.empty(0, np.uint64), *self._keys.get(name, [])]))
-            starts = np.flatnonzero(np.concatenate(([True], keys[1:] != keys[:-1]))) if len(keys) else np.empty(0, np.int64)
-            sizes = np.diff(np.append(starts, len(keys)))
-            many = sizes > self.limit
-            self._crowded[name] = keys[starts[many]], sizes[many]
+            keys = np.concatenate([np.empty(0, np.uint64), *self._keys.get(name, [])])
+            keys.sort()
+            # Sorted, a key that stands `limit` places further on as well is in more than `limit` places.
+            crowded = np.unique(keys[self.limit :][keys[self.limit :] == keys[: -self.limit]])
+            sizes = np.searchsorted(keys, crowded, side="right") - np.searchsorted(keys, crowded)
+            self._crowded[name] = crowded, sizes
         return self._crowded[name]
 
 
