@@ -78,7 +78,15 @@ class WriteBack(Model):
 
     path: str | None = None
     database: str | None = None
-    table: str = "clv_scores"
+    table: Annotated[str, Field(pattern=r"^[A-Za-z_]\w*(\.[A-Za-z_]\w*)?$", max_length=120)] = "clv_scores"
+
+    @model_validator(mode="after")
+    def _one_place(self) -> WriteBack:
+        if (self.path is None) == (self.database is None):
+            raise ValueError("give either path (a .parquet or .csv file) or database with table")
+        if self.path is not None and Path(self.path).suffix not in (".parquet", ".csv"):
+            raise ValueError("end path with .parquet or .csv")
+        return self
 
 
 class Notify(Model):
@@ -182,7 +190,14 @@ class Labels(Model):
 
     creative: list[LabelRule] = []
     objective: list[LabelRule] = []
+    attribution: Attribution = Field(default_factory=lambda: Attribution())
     minimum_customers: Annotated[int, Field(ge=1)] = 30
+
+
+class Attribution(Model):
+    """Which evidence of a customer's source is believed first; what none of it tells stays "unknown", and is shown."""
+
+    precedence: Annotated[list[Literal["ids", "click_id", "utm"]], Field(min_length=1)] = ["ids", "click_id", "utm"]
 
 
 class LabelRule(Model):

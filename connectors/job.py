@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from connectors import paperwork, scored, sources, translate
+from connectors import clicks, paperwork, scored, sources, translate
 from connectors.archive import Archive, Run
 from connectors.engine import forget as erasing
 from connectors.engine import pull as pulling
@@ -74,6 +74,7 @@ def run(settings: Settings, *, now: Clock = utc_now, shown: Progress, force: str
         shown("pulling campaign results", 0, 0)
         pulled = pulling.pull(ledger, [one.connector for one in accounts], judged.checked.first_day, judged.as_of, now=now)
         outcome.pulled, outcome.exit_code = pulled.summary(), worst([outcome.exit_code, pulled.exit_code])
+        outcome.pulled["clicks"] = clicks.pull(settings.state, judged.contacts, accounts, judged.as_of)
         kept.note(audiences=outcome.audiences, pulled=outcome.pulled, simulated=simulated, exit_code=outcome.exit_code)
         shown("writing the page", 0, 0)
         outcome.report = paperwork.write(settings, kept, judged.checked, judged.contacts, ledger)

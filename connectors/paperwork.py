@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import date
 from typing import TYPE_CHECKING, Any
 
-from connectors import scored, sources, translate
+from connectors import clicks, scored, sources, translate
 from connectors.archive import Archive
 from connectors.engine import report
 from connectors.engine.results import read_results
@@ -135,7 +135,7 @@ def report_data(settings: Settings, kept: Run, checked: Transactions, contacts: 
 
 
 def _returns(settings: Settings, kept: Run, checked: Transactions, contacts: pa.Table, results: pa.Table) -> Returns:
-    from clv_core.attribution import attribute
+    from clv_core.attribution import AttributionRules, attribute
     from clv_core.returns import ReturnSettings, returns
 
     scores = kept.table("scores")
@@ -144,7 +144,11 @@ def _returns(settings: Settings, kept: Run, checked: Transactions, contacts: pa.
     return returns(
         scores,
         checked,
-        attribute(contacts, results),
+        attribute(
+            contacts,
+            results,
+            AttributionRules(tuple(settings.labels.attribution.precedence), clicks=clicks.read(settings.state)),
+        ),
         results,
         currency=kept.record["currency"],
         as_of=date.fromisoformat(kept.record["as_of"]),
