@@ -10,7 +10,9 @@ What counts, and how:
 
 from __future__ import annotations
 
+import shutil
 import tempfile
+import weakref
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -36,6 +38,14 @@ RELATION = "customer_days"
 UNTIDY = "customer_id <> trim(customer_id) OR " + " OR ".join(f"contains(customer_id, chr({n}))" for n in (9, 10, 13))
 
 
+class Spill:
+    """A temporary folder, gone with the last one who holds it."""
+
+    def __init__(self) -> None:
+        self.folder = tempfile.mkdtemp(prefix="clv_orders_")
+        weakref.finalize(self, shutil.rmtree, self.folder, ignore_errors=True)
+
+
 @dataclass(frozen=True)
 class Transactions:
     """Checked orders. `relation` is a table of `connection`: customer_id VARCHAR, day DATE, amount DOUBLE, orders INTEGER,
@@ -51,7 +61,7 @@ class Transactions:
     customers: int
     orders: int
     refunds: bool = True  # whether any day has refunds only
-    spill: tempfile.TemporaryDirectory[str] | None = field(default=None, repr=False, compare=False)
+    spill: Spill | None = field(default=None, repr=False, compare=False)
 
     @property
     def totals(self) -> str:
@@ -72,8 +82,8 @@ def check_orders(
     Raises InputError for the first bad row or mistake (`problems` lists more). Larger than memory spills to a temporary folder.
     """
     rules = rules or OrderRules()
-    spill = tempfile.TemporaryDirectory(prefix="clv_orders_")
-    connection = _connect(spill.name, threads)
+    spill = Spill()
+    connection = _connect(spill.folder, threads)
     _check_zone(connection, rules.timezone)
     opened = open_source(connection, source, columns)
     for trim in (False, True):  # blanks around ids are rare, and looking for them customer by customer is cheap
@@ -143,12 +153,12 @@ def _gather_customers(connection: duckdb.DuckDBPyConnection, source: OrderSource
 
     `refunds`: days with refunds only exist; then it lacks the values, since these depend on the day that is asked for.
     """
-    values = "" if refunds else ", sum(exact_amount) AS total, arg_min(exact_amount, day) AS first_value"
-    connection.execute(f"""CREATE OR REPLACE TABLE customer_totals AS SELECT customer_id, count(*) AS n, min(day) AS first_day,
-        max(day) AS last_day{values} FROM order_days {"WHERE orders > 0" if refunds else ""}
-        GROUP BY customer_id""")
+    known = """count(*) AS n, min(day) AS first_day, max(day) AS last_day, sum(exact_amount) AS total,
+        arg_min(exact_amount, day) AS first_value"""
+    connection.execute(f"""CREATE OR REPLACE TABLE customer_totals AS
+        SELECT customer_id, {"count(*) FILTER (orders > 0) AS n" if refunds else known} FROM order_days GROUP BY customer_id""")
     [[customers, untidy]] = connection.execute(
-        f"SELECT count(*), coalesce(bool_or({UNTIDY}), false) FROM customer_totals"
+        f"SELECT count(*) FILTER (n > 0), coalesce(bool_or({UNTIDY}), false) FROM customer_totals"
     ).fetchall()
     if not customers:
         raise source.error("there are refunds but no purchases in it", remedy="export the orders that were refunded too")

@@ -43,7 +43,7 @@ class GeometricOrders(Fitted):
         rows.require(REPEATERS)
         week, rate = dot(rows.weight, rows.T) / rows.customers, purchase_rate(rows)
         lower = np.log([1e-4, 1e-5 * week, 1e-6, 1e-4])
-        upper = np.log([1e5, 1e7 * week, 1e5, 1e6])
+        upper = np.log([1e3, 1e5 * week, 1e4, 1e6])
         starts = [np.log([r, r / rate, a, b]) for r, a, b in SHAPES]
         surface = BetaGeometric(rows, cls.entry)
         thin = rows.thin(ROUGH)
@@ -152,9 +152,11 @@ def limit_without_drop_out(model: type[Model], stays: Optimum) -> Model:
     covariance = np.zeros((4, 4))
     covariance[:2, :2] = pair
     values = np.append(np.exp(stays.theta), [0.0, 1.0])
-    errors = np.append(np.exp(stays.theta) * np.sqrt(np.diag(pair)), [np.nan, np.nan])
+    spread = np.where(stays.bounded, np.nan, np.exp(stays.theta) * np.sqrt(np.diag(pair)))
+    errors = np.append(spread, [np.nan, np.nan])
     found = {n: Parameter(float(v), float(e)) for n, v, e in zip(model.names, values, errors, strict=True)}
-    return model(found, stays.value, (NO_DROP_OUT,), tuple(tuple(map(float, row)) for row in covariance))
+    limits = [f"{model.names[i]} ran to its limit {values[i]:.3g}" for i in np.flatnonzero(stays.bounded)]
+    return model(found, stays.value, (NO_DROP_OUT, *limits), tuple(tuple(map(float, row)) for row in covariance))
 
 
 def purchase_rate(rows: Histories) -> float:

@@ -253,6 +253,8 @@ def test_blanks_around_ids_are_cut_in_every_form(tmp_path: Path) -> None:
     assert {row[0] for row in days(check_orders(table(customer_id=["a ", "a"], date=["2024-01-01"] * 2, amount=[1, 1])))} == {
         "a"
     }
+    refund = check_orders(table(customer_id=["a", "a "], date=["2024-01-01"] * 2, amount=[5, -2]))
+    assert days(refund) == [("a", date(2024, 1, 1), 3.0, 1)]
     assert refused(table(customer_id=["a", "  "], date=["2024-01-01"] * 2, amount=[1, 1])).row == 2
 
 

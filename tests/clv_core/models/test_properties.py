@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from datetime import date
 from itertools import pairwise
 
 import numpy as np
@@ -16,7 +17,9 @@ from clv_core.models.gamma_gamma import GammaGamma, spend_history
 from clv_core.models.geometric_orders import NO_DROP_OUT
 from clv_core.models.mbg_nbd import MbgNbd
 from clv_core.models.pareto_nbd import ParetoNbd
-from tests.clv_core.histories import cdnow, geometric, pareto
+from clv_core.summary import summarise
+from clv_core.transactions import check_orders
+from tests.clv_core.histories import FULL, cdnow, geometric, pareto
 
 MODELS = (BgNbd, MbgNbd, ParetoNbd)
 SOME = {
@@ -233,3 +236,24 @@ def test_likelihood_is_that_of_the_textbook_formula() -> None:
     gone = np.where(x > 0, betaln(a + 1, b + np.maximum(x, 1) - 1) - betaln(a, b) - (r + x) * np.log(alpha + t_x), -np.inf)
     whole = gammaln(r + x) - gammaln(r) + r * np.log(alpha) + np.logaddexp(alive, gone)
     assert fitted.log_likelihood == pytest.approx(whole.sum(), abs=1e-8)
+
+
+@pytest.mark.parametrize("until", [date(1997, 2, 15), date(1997, 3, 31)])
+def test_cohorts_of_a_few_weeks_are_fitted_and_limits_are_said(until: date) -> None:
+    found = summarise(check_orders(FULL), until)
+    history = [found[name].to_numpy() for name in ("frequency", "recency", "T")]
+    for model in MODELS:
+        fitted = model.fit(*history)
+        expected = fitted.expected_orders(52.0, *history)
+        assert np.all(np.isfinite(expected))
+        assert 0.2 < expected.mean() < 4.0
+        at_limit = [name for name, one in fitted.parameters.items() if np.isnan(one.standard_error)]
+        assert all(any(name in text for text in fitted.warnings) for name in at_limit)
+
+
+def test_regular_buyers_run_to_equal_rates() -> None:
+    T = np.random.default_rng(29).integers(100, 700, 500) / 7.0
+    x = np.floor(T / 4)
+    for model in MODELS:
+        fitted = model.fit(x, x * 4, T)
+        np.testing.assert_allclose(fitted.expected_orders(52.0, x, x * 4, T).mean(), 52.0 / 4, rtol=0.1)
