@@ -60,7 +60,10 @@ def load_customers(
         from days_in where day <= $as_of group by all""",
         {"as_of": as_of},
     )
-    connection.execute(_CUSTOMERS, {"high": high_tier, "as_of": as_of})
+    [[twice]] = connection.execute("select count(*) > count(distinct customer_id) from acquisition_in").fetchall()
+    source = f"select {'distinct on (customer_id)' if twice else ''} * from acquisition_in"  # sorting them all costs memory
+    query = _CUSTOMERS.format(source=f"{source} order by customer_id, campaign_id, ad_id" if twice else source)
+    connection.execute(query, {"high": high_tier, "as_of": as_of})
     connection.execute("""
         create temp table campaign_keys as
         select row_number() over (order by source, platform, campaign_id) - 1 campaign_no, source, platform, campaign_id
@@ -116,7 +119,7 @@ with buyer as (
            coalesce(arg_min(amount, day) filter (where purchase), arg_min(amount, day)) first_value,
            count(*) filter (where purchase) order_days
     from purchases group by customer_id),
-source as (select distinct on (customer_id) * from acquisition_in order by customer_id, campaign_id, ad_id),
+source as ({{source}}),
 known as (
     select b.*, least(coalesce(a.acquired_at, b.first_day), b.first_day) acquired_on,
            coalesce(a.platform, '') platform, coalesce(a.campaign_id, '') campaign_id, coalesce(a.adset_id, '') adset_id,

@@ -110,6 +110,7 @@ def returns(
     """
     settings, labels = settings or ReturnSettings(), labels or LabelRules()
     with duckdb.connect() as connection:
+        connection.execute("set preserve_insertion_order = false")  # every result is ordered; copies cost memory
         if settings.threads:
             connection.execute(f"set threads = {int(settings.threads)}")
         restated, warnings = load_spend(connection, campaign_days, rates, currency, as_of, restated)
