@@ -81,7 +81,7 @@ def corrections(
         models, aging = MODEL_ERROR**2 + disagreement, MODEL_ERROR**2 + (found[1] * stretch) ** 2
         share = models / (models + aging)
         common += share * (float(np.log(law)) - common)
-    return {name: float(np.clip(np.exp(beyond * (common - one.levelled)), 0.5, 2.0)) for name, one in outlooks.items()}
+    return {name: float(np.clip(np.exp(beyond * (common - one.levelled)), 1 / 3, 3.0)) for name, one in outlooks.items()}
 
 
 def outlook(model: OrderModel, s: Snapshot, weeks: float, inner: float) -> Outlook:

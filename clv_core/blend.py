@@ -52,7 +52,8 @@ def utility(predicted: Floats, actual: Floats) -> float:
     total = float(predicted.sum())
     level = float(actual.sum()) / total if total > 0 else 1.0
     found = Ranking.of(predicted * level, actual).metrics()
-    return found["gini"] + found["top20_capture"] - 0.5 * found["decile_wape"]
+    # Where all spent the same, or nothing, no order is better than another.
+    return float(np.nan_to_num(found["gini"] + found["top20_capture"] - 0.5 * found["decile_wape"]))
 
 
 def noise(trials: Sequence[Known]) -> float:

@@ -37,6 +37,7 @@ if TYPE_CHECKING:
 
 Floats = NDArray[np.float64]
 BLEND = "blend"
+ANCHORS = ("pareto_nbd", "mbg_nbd", "bg_nbd")
 UNCALIBRATED = "the history is too short for an inner window: order values and level are not calibrated, check the totals"
 
 
@@ -77,9 +78,10 @@ def choose(t: Transactions, as_of: date, settings: ScoreSettings, *, features: p
         last = order_models[-1]
         only = Blend({last: 1.0}, last)
         return Choice(as_of, last, last, settings.baskets[0], only, warnings=(*dict.fromkeys(warnings), UNCALIBRATED))
-    baskets = {name: _best_basket(name, tried, settings) for name in order_models}
-    worth = {name: _worth(name, baskets[name], tried) for name in order_models}
-    best = max(order_models, key=lambda name: worth[name])
+    able = [name for name in order_models if any(name in one.models for one in tried)]
+    baskets = {name: _best_basket(name, tried, settings) for name in able}
+    worth = {name: _worth(name, baskets[name], tried) for name in able}
+    best = _anchor(worth, tried)
     learner = None
     if LEARNER in settings.candidates:
         learner, refused = learn(some, as_of, tried, (best, baskets[best]), features)
@@ -98,6 +100,12 @@ def choose(t: Transactions, as_of: date, settings: ScoreSettings, *, features: p
         evidence=tuple(row for one, known in zip(tried, predictions, strict=True) for row in _evidence(one, known)),
         warnings=tuple(dict.fromkeys(warnings)),
     )  # fmt: skip
+
+
+def _anchor(worth: dict[str, float], tried: list[Trial]) -> str:
+    """The best order model; on a par one that knows of leaving after the first order, which BG/NBD rules out (p_alive is 1)."""
+    least = max(worth.values()) - 2 * noise([({}, one.window.spend, one.weight) for one in tried])
+    return next(name for name in ANCHORS if name in worth and worth[name] >= least)
 
 
 def _judged(

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
+import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from clv_core.basket import Basket, CredibilityBasket, fit_basket
@@ -86,5 +87,7 @@ def fit_basket_or_credibility(name: str, s: Snapshot) -> tuple[Basket, list[str]
 
 
 def content_order(s: Snapshot) -> NDArray[np.intp]:
-    """The customers ordered by their history alone, so that neither row order nor ids decide anything."""
-    return np.lexsort((s.first_value, s.value_to_date, s.T, s.t_x, s.x))
+    """The customers ordered by their history, equal ones by id: the same whatever the order of rows."""
+    by_id = np.asarray(pc.sort_indices(s.customer_id)).astype(np.intp)
+    keys = (s.first_value, s.value_to_date, s.T, s.t_x, s.x)
+    return by_id[np.lexsort(tuple(key[by_id] for key in keys))]

@@ -131,12 +131,17 @@ def _table(
         "value_to_date": s.value_to_date, "lifetime_value": s.value_to_date + clv, "seed_value": np.round(seed, 2),
         "currency": pa.repeat(currency, len(s)), "percentile": percentiles(clv),
         "tier": tiers(clv, s.value_to_date, s.customer_id, settings.tiers, previous),
-        "lifecycle_stage": stages(s, f.alive, settings.stages), "model": pa.repeat(choice.model, len(s)),
+        "lifecycle_stage": stages(s, f.alive, settings.stages), "model": pa.repeat(_name(choice, fitted), len(s)),
         "as_of": pa.repeat(pa.scalar(s.as_of, pa.date32()), len(s)),
     }  # fmt: skip
     table = pa.table([pa.array(column).cast(kind) if isinstance(column, np.ndarray) else column for column, kind in
                       zip(columns.values(), SCHEMA.types, strict=True)], schema=SCHEMA)  # fmt: skip
     return table, describe(fitted, choice.level, settings)
+
+
+def _name(choice: Choice, fitted: Fit) -> str:
+    """What scored: the choice, or the order model that had to stand in for it."""
+    return fitted.model.name if choice.model == choice.order_model else choice.model
 
 
 def _discount(s: Snapshot, fitted: Fit, orders: Floats, settings: ScoreSettings) -> Floats:

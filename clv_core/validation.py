@@ -11,6 +11,7 @@ from datetime import date, timedelta
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from clv_core.calibration import Level
@@ -77,12 +78,12 @@ def backtest(
         )
     settings = replace(settings, horizon_days=days)
     choice = choose(t, split, settings, features=engagement)
-    scores, fits, money = _candidates(t, held_out, choice, settings, engagement)
-    rows = _rows(scores, fits, money, held_out, choice, settings)
-    deciles = decile_table(scores[choice.model], held_out.spend)
-    more = fits[choice.order_model].warnings if choice.order_model in fits else ()
-    warnings += [*choice.warnings, *more]
-    return Backtest(split, days, len(held_out.past), rows, deciles, choice.model, choice, tuple(dict.fromkeys(warnings)))
+    found = _candidates(t, held_out, choice, settings, engagement)
+    chosen = found.anchor.model.name if choice.model == choice.order_model else choice.model
+    rows = _rows(found, held_out, choice, chosen, settings)
+    deciles = decile_table(found.scores[chosen], held_out.spend)
+    warnings += [*choice.warnings, *found.anchor.warnings]
+    return Backtest(split, days, len(held_out.past), rows, deciles, chosen, choice, tuple(dict.fromkeys(warnings)))
 
 
 def gate(result: Backtest, rules: GateRules) -> GateResult:
@@ -96,7 +97,9 @@ def gate(result: Backtest, rules: GateRules) -> GateResult:
                 f"{row['model']} captures {row['top20_capture']:.1%} of later spend in its top 20%, past spend alone "
                 f"{past['top20_capture']:.1%}: worse beyond noise"
             )
-    if not rules.total_low <= row["bias"] <= rules.total_high:
+    if np.isnan(row["bias"]):
+        reasons.append(f"nobody spent anything in the {result.horizon_days} days after {result.split}: nothing to judge by")
+    elif not rules.total_low <= row["bias"] <= rules.total_high:
         reasons.append(
             f"{row['model']} predicted {row['bias']:.2f} of the realised total; "
             f"the gate allows {rules.total_low:g} to {rules.total_high:g}"
@@ -118,10 +121,20 @@ def _split(t: Transactions, split: date | None, horizon_days: int) -> tuple[date
     return split, left, [f"only {left} days of orders follow {split}: the horizon of {horizon_days} days was cut to them"]
 
 
+@dataclass(frozen=True, slots=True)
+class Candidates:
+    """Holdout predictions by name, the fits behind them, which of them are money, and the choice's order model."""
+
+    scores: dict[str, Floats]
+    fits: dict[str, Fit]
+    money: set[str]
+    anchor: Fit
+
+
 def _candidates(
     t: Transactions, held_out: Window, choice: Choice, settings: ScoreSettings, engagement: pa.Table | None
-) -> tuple[dict[str, Floats], dict[str, Fit], set[str]]:
-    """The holdout predictions of all candidates and heuristics; which fits they use; which of them are money."""
+) -> Candidates:
+    """The holdout predictions of all candidates and heuristics; a model that could not be fitted is left out."""
     s, weeks = held_out.past, held_out.weeks
     fits: dict[str, Fit] = {}
     scores: dict[str, Floats] = {}
@@ -130,8 +143,11 @@ def _candidates(
         fitted = fit(t, s, name, choice.baskets.get(name, choice.basket), settings, choice)
         if fitted.model.name != name and name != choice.order_model:
             continue
-        fits[name], views[name] = fitted, forecast(fitted.model, fitted.basket, s, weeks)
-        scores[name] = views[name].value * choice.levels.get(name, Level()).factor
+        views[name] = forecast(fitted.model, fitted.basket, s, weeks)
+        fits[fitted.model.name] = fitted  # a stand-in goes by its own name
+        scores[fitted.model.name] = views[name].value * choice.levels.get(name, Level()).factor
+        if name == choice.order_model:
+            anchor = fitted
     view = views[choice.order_model]
     if choice.learner is not None:
         known = features(t, s, engagement)
@@ -139,21 +155,20 @@ def _candidates(
     if len(settings.candidates) > 1 and BLEND in choice.levels:
         scores[BLEND] = blended(t, s, views, choice, engagement) * choice.levels[BLEND].factor
     money = set(scores)
-    return scores | {name: rule(s) for name, rule in HEURISTICS.items()}, fits, money
+    return Candidates(scores | {name: rule(s) for name, rule in HEURISTICS.items()}, fits, money, anchor)
 
 
-def _rows(
-    scores: dict[str, Floats], fits: dict[str, Fit], money: set[str], held_out: Window, choice: Choice, settings: ScoreSettings
-) -> list[dict[str, Any]]:
-    spans, draws = _bootstrap(scores, money, held_out.spend, settings)
+def _rows(found: Candidates, held_out: Window, choice: Choice, chosen: str, settings: ScoreSettings) -> list[dict[str, Any]]:
+    money = found.money
+    spans, draws = _bootstrap(found.scores, money, held_out, settings)
     rows = []
-    for name, score in scores.items():
-        fitted = fits.get(name)
+    for name, score in found.scores.items():
+        fitted = found.fits.get(name)
         rows.append({
             "model": name,
             **metrics(score, held_out.spend, money=name in money),
             "log_likelihood": fitted.model.log_likelihood * len(held_out.past) / fitted.customers if fitted else float("nan"),
-            "chosen": name == choice.model,
+            "chosen": name == chosen,
             "basket": fitted.basket.name if fitted else "",
             "level": choice.levels.get(name, Level()).factor if name in money else float("nan"),
             "intervals": spans[name],
@@ -163,10 +178,11 @@ def _rows(
 
 
 def _bootstrap(
-    scores: dict[str, Floats], money: set[str], spend: Floats, settings: ScoreSettings
+    scores: dict[str, Floats], money: set[str], held_out: Window, settings: ScoreSettings
 ) -> tuple[dict[str, dict[str, list[float]]], dict[str, dict[str, Floats]]]:
-    step = -(-len(spend) // BOOTSTRAP_CUSTOMERS)
-    rankings = {name: Ranking.of(score[::step], spend[::step]) for name, score in scores.items()}
+    by_id = np.asarray(pc.sort_indices(held_out.past.customer_id)).astype(np.intp)
+    some = by_id[:: -(-len(by_id) // BOOTSTRAP_CUSTOMERS)]
+    rankings = {name: Ranking.of(score[some], held_out.spend[some]) for name, score in scores.items()}
     return bootstrap(rankings, money, draws=settings.bootstrap_draws, seed=settings.seed)
 
 

@@ -164,3 +164,20 @@ def test_larger_bases_choose_on_a_sample() -> None:
     whole = score(t, t.last_day, replace(QUICK, horizon_days=120))
     assert found.table.num_rows == 900
     assert sum(found.table["clv"].to_pylist()) == pytest.approx(sum(whole.table["clv"].to_pylist()), rel=0.5)
+
+
+def test_a_base_without_repeat_buyers_falls_back_and_stops_at_the_gate() -> None:
+    rows = [(f"c{n}", START + timedelta(days=n), 10.0 + n) for n in range(60)]
+    found = backtest(orders(rows), None, 365, QUICK)
+    assert found.chosen == "steady_rate"
+    assert any("too little history" in warning for warning in found.warnings)
+    closed = gate(found, GateRules())
+    assert not closed.passed
+    assert "nobody spent" in closed.reasons[0]
+
+
+def test_young_cohorts_are_backtested_with_what_can_be_fitted() -> None:
+    found = backtest(orders(shop(400, weeks=7, join_weeks=5, seed=3)), None, 365, QUICK)
+    assert found.best["log_likelihood"] < 0
+    assert np.isfinite(found.best["gini"])
+    assert any("inner window" in warning for warning in found.warnings)
