@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from connectors import clicks, paperwork, scored, sources, translate
+from connectors import clicks, paperwork, scored, sources, translate, writeback
 from connectors.archive import Archive, Run
 from connectors.engine import forget as erasing
 from connectors.engine import pull as pulling
@@ -53,15 +53,19 @@ class Judged:
 
 @dataclass
 class Outcome:
-    """What a command did. `summary`: see scored.summary; `plan`, `audiences`: a dict per platform, account and audience."""
+    """What a command did. `summary`: see scored.summary; `plan`, `audiences`: a dict per platform, account and audience;
+    `signals`: a dict per account that gets predicted values; `written_back`: see writeback.write."""
 
     exit_code: int = 0
     summary: dict[str, Any] = field(default_factory=dict)
     plan: list[dict[str, Any]] = field(default_factory=list)
     audiences: list[dict[str, Any]] = field(default_factory=list)
+    signals: list[dict[str, Any]] = field(default_factory=list)
+    written_back: dict[str, Any] = field(default_factory=dict)
     refusals: tuple[str, ...] = ()
     pulled: dict[str, Any] = field(default_factory=dict)
     report: Path | None = None
+    words: str = ""  # the report in a few lines
 
 
 def run(settings: Settings, *, now: Clock = utc_now, shown: Progress, force: str | None = None, simulated: str = "") -> Outcome:
@@ -78,6 +82,7 @@ def run(settings: Settings, *, now: Clock = utc_now, shown: Progress, force: str
         kept.note(audiences=outcome.audiences, pulled=outcome.pulled, simulated=simulated, exit_code=outcome.exit_code)
         shown("writing the page", 0, 0)
         outcome.report = paperwork.write(settings, kept, judged.checked, judged.contacts, ledger)
+        outcome.words = kept.record["words"]
         ledger.end_run(number, now(), outcome.exit_code, {"run": kept.id})
     return outcome
 
@@ -158,6 +163,7 @@ def forget(settings: Settings, ids: Sequence[str], *, now: Clock = utc_now, show
         found = erasing.forget(ledger, ids, accounts, work=_work(settings), now=now)
     rows = Archive(settings.state).forget(ids)
     paperwork.forget(settings)
+    found["notes"] += writeback.forget(settings, ids)
     found["notes"].append(f"{rows} rows were taken out of the kept scores; the page of the last run was removed")
     return found
 
@@ -242,6 +248,10 @@ def _send(
         sent = pushing.push(made, ledger, now=now, progress=shown, force=force)
         outcome.audiences, outcome.exit_code = sent.audiences, sent.exit_code
         paperwork.keep_match(Archive(settings.state).runs()[-1], made)
+        if judged.refusals and not force:
+            return  # what the gate holds back from platforms doesn't go to other systems either
+        outcome.written_back = writeback.write(settings, judged.scores, made.members, ledger)
+        outcome.exit_code = worst([outcome.exit_code, outcome.written_back.get("exit_code", 0)])
 
 
 @contextmanager

@@ -140,6 +140,8 @@ def _tell(found: Outcome, as_json: bool) -> int:
     for reason in found.refusals:
         say(f"model gate: {reason}")
     show_table("Audiences", SENT, rows_of(found.audiences, SENT))
+    if back := found.written_back:
+        click.echo(back["detail"] or f"Written back: {back['rows']:,} customers to {back['place']}")
     if found.report:
         click.echo(f"The page: {found.report}")
     if found.exit_code == 3:
@@ -155,6 +157,8 @@ def _document(found: Outcome) -> dict[str, Any]:
         "scores": found.summary,
         "plan": found.plan,
         "audiences": found.audiences,
+        "signals": found.signals,
+        "written_back": found.written_back,
         "gate": list(found.refusals),
         "results": found.pulled,
         "report": found.report,

@@ -90,6 +90,11 @@ class Account:
         """Platform and account id."""
         return self.capabilities.platform, self.connector.account_id
 
+    @property
+    def mark(self) -> str:
+        """What the identifiers made for this account depend on: its recipe and rules."""
+        return repr((self.capabilities.recipe, self.rules))
+
 
 @dataclass(frozen=True, slots=True)
 class Place:

@@ -81,6 +81,9 @@ class Plan:
     dropped: dict[str, int]
     identity: dict[str, Any]
     """Per "platform/account": what became of every identifier."""
+    members: Members
+    identified: dict[str, Identified]
+    """Per recipe and rules (`mark`): the members' identifiers."""
 
     def rows(self) -> list[dict[str, Any]]:
         """One JSON row per audience and account, as `clvsync plan --json` shows them."""
@@ -250,22 +253,18 @@ def make_plan(
     rows = WantedRows(members, selection)
     try:
         for account in accounts:
-            recipe = account.capabilities.recipe
-            mark = repr((recipe, account.rules))
+            mark = account.mark
             for number, request in enumerate(requests):
                 if not request.wants(account.capabilities.platform):
                     continue
                 if mark not in made:
-                    made[mark] = identify_members(members, recipe, account.rules)
+                    made[mark] = identify_members(members, account.capabilities.recipe, account.rules)
                 for spec in specs(request, account.capabilities, members.currency):
                     path = members.work / f"wanted-{len(items)}.pieces"
                     wanted = rows.make(number, spec, made[mark], path)
                     items.append(planner.plan(account, request, spec, wanted))
     finally:
         rows.close()
-    reports = {
-        "/".join(one.place): made[repr((one.capabilities.recipe, one.rules))]
-        for one in accounts
-        if repr((one.capabilities.recipe, one.rules)) in made
-    }
-    return Plan(items, planner, members.dropped, {place: found.report.to_dict() for place, found in reports.items()})
+    reports = {"/".join(one.place): made[one.mark] for one in accounts if one.mark in made}
+    told = {place: found.report.to_dict() for place, found in reports.items()}
+    return Plan(items, planner, members.dropped, told, members, made)

@@ -5,10 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import duckdb
+import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from connectors.engine.holdout import held_out, salt_of
-from connectors.engine.pieces import PIECE_ROWS, PieceWriter
+from connectors.engine.pieces import PIECE_ROWS, Pieces, PieceWriter
 from connectors.engine.tables import quote
 from connectors.errors import ConfigurationError
 
@@ -23,17 +25,40 @@ if TYPE_CHECKING:
 VALUE = "CAST(round(CASE WHEN isfinite(CAST(seed_value AS DOUBLE)) THEN seed_value END, 2) AS DECIMAL(18, 2))"
 
 
-def select_members(members: Members, requests: Sequence[AudienceRequest], ledger: Ledger) -> Path:
+def memberships(members: Members, requests: Sequence[AudienceRequest], ledger: Ledger) -> pa.Table:
+    """Who is wanted where, for tables that leave the engine: `member_key` and `audiences` (list of keys, in config's order).
+
+    The very selection that a push is made of: after consent, suppression, erasure and holdout; people of no audience have an
+    empty list, people who may not be sent have no row.
+    """
+    path = select_members(members, requests, ledger, "memberships")
+    names = pa.array([one.key for one in requests], pa.string())
+    keys, lists = [], []
+    for piece in Pieces(path, members.key):
+        chosen = [
+            pc.and_not(*(piece.column(f"{kind}_{n}").cast(pa.bool_()) for kind in ("in", "out"))).to_numpy(zero_copy_only=False)
+            for n in range(len(requests))
+        ]
+        mask = np.stack(chosen, axis=1) if chosen else np.zeros((piece.num_rows, 0), bool)
+        offsets = np.concatenate(([0], np.cumsum(mask.sum(axis=1)))).astype(np.int32)
+        keys.append(piece.column("member_key"))
+        lists.append(pa.ListArray.from_arrays(pa.array(offsets), names.take(pa.array(np.nonzero(mask)[1]))))
+    path.unlink()
+    held = [pa.chunked_array(keys, pa.uuid()), pa.chunked_array(lists, pa.list_(pa.string()))]
+    return pa.table(held, names=["member_key", "audiences"])
+
+
+def select_members(members: Members, requests: Sequence[AudienceRequest], ledger: Ledger, file: str = "selection") -> Path:
     """A piece file: member_key, tier, value, and per request number n `in_n` (selected) and `out_n` (held out of it).
 
     Raises ConfigurationError for a condition that is not one SQL expression over the columns of scores and contacts.
     """
-    path = members.work / "selection.pieces"
+    path = members.work / f"{file}.pieces"
     connection = _closed()
     try:
         connection.register("members", members.pieces().reader())
-        chosen = [f"coalesce({_condition(connection, one)}, false) AS in_{n}" for n, one in enumerate(requests)]
-        query = f"SELECT member_key, customer_id, tier, {VALUE} AS value, {', '.join(chosen)} FROM members"
+        chosen = [f", coalesce({_condition(connection, one)}, false) AS in_{n}" for n, one in enumerate(requests)]
+        query = f"SELECT member_key, customer_id, tier, {VALUE} AS value{''.join(chosen)} FROM members"
         _write(path, connection.sql(query).to_arrow_reader(PIECE_ROWS), requests, ledger, members.key)
     except duckdb.Error as error:
         raise ConfigurationError(f"an audience's condition can't be evaluated: {_first_line(error)}") from None
