@@ -9,30 +9,31 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 from connectors.errors import ConfigurationError
+from connectors.sources import CONTACTS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-ALIASES: dict[str, tuple[str, ...]] = {
-    "customer_id": ("customer", "cust_id", "user_id", "id", "customerid"),
-    "email": ("e_mail", "mail", "email_address", "emails", "em"),
-    "phone": ("phone_number", "telephone", "tel", "mobile", "phones", "ph", "mobile_phone", "cell"),
-    "first_name": ("firstname", "given_name", "fn", "first", "forename"),
-    "last_name": ("lastname", "family_name", "surname", "ln", "last"),
-    "gender": ("sex", "gen", "ge"),
-    "birth_date": ("date_of_birth", "dob", "birthday", "birthdate"),
-    "birth_year": ("dob_year", "doby", "year_of_birth"),
-    "birth_month": ("dob_month", "dobm", "month_of_birth"),
-    "birth_day": ("dob_day", "dobd", "day_of_birth"),
-    "city": ("town", "ct"),
-    "region": ("state", "province", "st", "state_code"),
-    "postal_code": ("zip", "zip_code", "postcode", "postal", "zp", "zipcode", "postalcode", "post_code"),
-    "country": ("country_code", "country_name", "region_code"),
-    "mobile_ad_id": ("madid", "maid", "idfa", "gaid", "aaid", "mobile_id", "mobile_advertiser_id", "device_id"),
-    "external_id": ("extern_id", "externalid"),
+MORE_ALIASES: dict[str, tuple[str, ...]] = {  # beside those of every source
+    "customer_id": ("customerid",),
+    "email": ("em",),
+    "phone": ("ph", "mobile_phone", "cell"),
+    "first_name": ("first", "forename"),
+    "last_name": ("last",),
+    "gender": ("ge",),
+    "birth_date": ("birthdate",),
+    "birth_year": ("year_of_birth",),
+    "birth_month": ("month_of_birth",),
+    "birth_day": ("day_of_birth",),
+    "city": (),
+    "region": ("state_code",),
+    "postal_code": ("zp", "zipcode", "postalcode", "post_code"),
+    "country": ("country_name", "region_code"),
+    "mobile_ad_id": ("aaid", "mobile_id", "mobile_advertiser_id", "device_id"),
+    "external_id": ("externalid",),
 }
-OURS = {alias: name for name, others in ALIASES.items() for alias in (name, *others)}
+OURS = {alias: name for name, others in MORE_ALIASES.items() for alias in (name, *CONTACTS[name], *others)}
 SEVERAL = ("email", "phone", "mobile_ad_id")
 LISTED = ("email", "phone")  # "|" joins several in CSV; in a name it is just a character
 Row = list[tuple[str, str, list[str | None]]]  # (key as in the file, our name, values)
@@ -58,7 +59,8 @@ def _known(headers: list[str], path: Path) -> list[tuple[int, str, str]]:
     found = [(place, key, OURS[key]) for place, key in enumerate(map(tidy, headers)) if key in OURS]
     if not any(name not in ("customer_id", "country") for _, _, name in found) and not any(n == "country" for *_, n in found):
         raise ConfigurationError(
-            f"{path.name}: no contact column found", remedy="name the columns as in contacts: " + ", ".join(list(ALIASES)[1:])
+            f"{path.name}: no contact column found",
+            remedy="name the columns as in contacts: " + ", ".join(list(MORE_ALIASES)[1:]),
         )
     return found
 

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from connectors.engine.normalise.switches import IdentityRules
 
 FIRST_YEAR = 1900
+LAST_YEAR = 2099  # where the current year was not given
 MALE = (
     "m man male boy gentleman guy sir mister mr son father dad daddy papa uncle nephew brother husband boyfriend groom widower "
     "king prince duke count emperor god lord lad fellow chap bloke dude he him his himself"
@@ -62,7 +63,7 @@ def settle_year(values: pl.Series, _countries: pl.Series, rules: IdentityRules) 
     """Four digits, from 1900 to the current year; two digits are refused, for their century would be a guess."""
     frame = pl.DataFrame({"v": _whole(_folded(values))})
     frame = frame.with_columns(year=pl.col("v").str.extract(r"^([0-9]{4})$", 1).cast(pl.Int32))
-    latest = rules.latest_year or 9999
+    latest = rules.latest_year or LAST_YEAR
     frame = frame.with_columns(
         reason=pl.when(pl.col("year").is_null())
         .then(pl.lit("not a year of four digits"))

@@ -21,14 +21,25 @@ REASONS = {
     ValidationResult.INVALID_COUNTRY_CODE: "unknown country code",
     ValidationResult.IS_POSSIBLE_LOCAL_ONLY: "no area code",
 }
+UNREADABLE = {
+    NumberParseException.INVALID_COUNTRY_CODE: "unknown country code",
+    NumberParseException.TOO_SHORT_AFTER_IDD: "too short",
+    NumberParseException.TOO_SHORT_NSN: "too short",
+    NumberParseException.TOO_LONG: "too long",
+}
 EXTENSION = re.compile(
-    r"(?<=[\d)\s])\s*[;,]?\s*(?:extension|extn?|ext|xtn|x|#|доб|anexo|durchwahl|dw|poste)\.?\s*[:.=]?\s*\d{1,7}\s*#?$",
+    r"(?<=[\d)\s])\s*[;,]*\s*(?:ext=|e?xt(?:ensi[oó])?n?|int|доб|anexo|durchwahl|dw|poste|[xх#~])\.?\s*[:.=]?\s*\d{1,20}\s*#?$",
     re.IGNORECASE,
 )
+ABROAD = re.compile(r"^\+[\s().\-]*(?:011[\s().\-]*|[0\s().\-]+)?")  # no country code begins with a zero: +00 44, +011 44
+CONTEXT = re.compile(r";phone-context=(\+[\d().\-]+)?.*$", re.IGNORECASE)  # tel: URIs (RFC 3966)
+ANOTHER = re.compile(r"[\\/]\s*x.*$|;isub=[^;]*", re.IGNORECASE)  # "x302/x2303": a second extension; a sub-address
+LONG_VOWEL = str.maketrans({"\u30fc": "-"})  # typed for a dash on Japanese keyboards, and a letter to Unicode
 ASIDE = re.compile(r"[(\[][^\d()\[\]+]*[^\W\d_][^\d()\[\]+]*[)\]]")  # (mobile), [work]
 HEAD = re.compile(r"^[^\d+(]*(?:\((?!\+?\d)[^\d+(]*)*")
 TAIL = re.compile(r"(?<=\d)[^\d]*[^\W\d_][^\d]*$")
 APART = re.compile(r"\s*[\s,;:/(\[]")
+EXAMPLE = re.compile(r"1555\d{7}")  # the area code of examples and films: nobody has one, so taking it reaches no stranger
 LETTER = re.compile(r"[^\W\d_]")
 SHOUTED = re.compile(r"[A-Z]{3,}")
 
@@ -36,19 +47,26 @@ SHOUTED = re.compile(r"[A-Z]{3,}")
 def settle(raw: str, country: str | None, rules: IdentityRules) -> Answer:
     """What becomes of a phone as somebody typed it."""
     text = "".join(c for c in unicodedata.normalize("NFKC", raw) if unicodedata.category(c)[0] != "C").strip()
-    text = re.sub(r"^tel:", "", text, flags=re.IGNORECASE).split(";phone-context=", 1)[0]
+    text = _without_uri(ANOTHER.sub("", text.translate(LONG_VOWEL)))
     if not any(c.isdigit() for c in text):
         return None, "no digits", None
     core, words = _core(text)
     if LETTER.search(core):
         return None, "letters inside", None
     digits = re.sub(r"\D", "", "".join(str(unicodedata.digit(c, "")) if c.isdigit() else c for c in core))
-    if len(digits) > 20:
-        return None, "too long", None
     found = _number(core, digits, country if country in phonenumbers.SUPPORTED_REGIONS else None, rules)
     if words and (SHOUTED.search(words) or not APART.match(words)) and not (found[0] and _valid("+" + found[0], None)):
         return None, "letters inside", None  # part of the number is spelt out (1-800-FLOWERS)
     return found
+
+
+def _without_uri(text: str) -> str:
+    """The number of a tel: URI in front of which its context, a country code, has been put; other text as it is."""
+    context = CONTEXT.search(text)
+    number = re.sub(r"\btel:", "", text[: context.start()] if context else text, flags=re.IGNORECASE)
+    if not context or not context[1] or "+" in number:
+        return number
+    return context[1] + HEAD.sub("", number)
 
 
 def is_number(digits: str, country: str | None) -> bool:
@@ -81,21 +99,18 @@ def _number(core: str, digits: str, country: str | None, rules: IdentityRules) -
     if rules.phones_without_country == "drop":
         return None, "no country", None
     for candidate in (digits.lstrip("0"), digits.removeprefix("011")):
-        if _valid("+" + candidate, None):
+        if EXAMPLE.fullmatch(candidate) or _valid("+" + candidate, None):
             return candidate, None, TAKEN
     return None, "too short" if len(digits.lstrip("0")) < 7 else "no country", None
 
 
 def _parsed(core: str, digits: str, country: str | None, rules: IdentityRules) -> Answer:
     if country is None:
-        core = re.sub(r"^\+[\s().\-]*0+", "+", re.sub(r"^\+[\s]*", "+", core))
-        core = re.sub(r"^\+[\s().\-]*0*", "+", core)
+        core = ABROAD.sub("+", core)
     try:
         number = phonenumbers.parse(core, country)
     except NumberParseException as error:
-        unknown = error.error_type == NumberParseException.INVALID_COUNTRY_CODE
-        short = len(digits) < 7
-        return None, "too short" if short else "unknown country code" if unknown else "not a phone number", None
+        return None, "too short" if len(digits) < 7 else UNREADABLE.get(error.error_type, "not a phone number"), None
     length = phonenumbers.is_possible_number_with_reason(number)
     if length != ValidationResult.IS_POSSIBLE:
         return None, REASONS.get(length, "wrong length"), None

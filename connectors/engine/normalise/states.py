@@ -74,7 +74,8 @@ def state_codes() -> dict[str, str]:
     found: dict[str, str] = {}
     for line in STATES.strip().splitlines():
         code, *names = line.split("|")
-        found.update(
-            {code: code, f"us{code}": code, **dict.fromkeys(names, code), **{f"stateof{name}": code for name in names}}
-        )
+        found |= {code: code, f"us{code}": code}
+        for name in names:
+            forms = (name, f"stateof{name}", f"{name}state", f"{name}usa", f"{name}us", f"{name}unitedstates")
+            found |= dict.fromkeys(forms, code)
     return found

@@ -22,7 +22,7 @@ class IdentityRules:
     gmail_plus: Google's page and newest library strip "+tag" from Gmail addresses, older ones keep it.
     idn_domains: international domains as given (every platform's library), or as "ascii" (xn--) or "unicode".
     region_without_country: US state names become two letters also when the row has no country, or stay "as_given".
-    latest_year: the current year, for birth years; None checks no upper bound.
+    latest_year: the current year, for birth years; None lets any year of this century pass.
     shared_limit: an identifier on more people than this is dropped from all of them; 0 switches this off.
     opt_in: names of the recipe's opt-in fields that are switched on.
     """
