@@ -74,7 +74,15 @@ def lorenz(rows: Sequence[Mapping[str, Any]]) -> Figure:
         },
     ]
     marks = [
-        {"x": x[top], "y": predicted[top], "text": f"best 20%: {share(predicted[top])}", "showarrow": True, "ax": 60, "ay": 34}
+        {
+            "x": x[top],
+            "y": predicted[top],
+            "text": f"best 20%: {share(predicted[top])}",
+            "showarrow": True,
+            "arrowcolor": "$muted",
+            "ax": 60,
+            "ay": 34,
+        }
     ]
     layout = {
         "xaxis": {"title": {"text": "share of customers, best first"}, "tickformat": ".0%", "range": [0, 1]},
