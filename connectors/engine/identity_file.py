@@ -66,7 +66,7 @@ def _hashed(
         contacts = Contacts.of(_batch(chunk))
         for entries in _entries(chunk, contacts.countries, fields, rules, show_normalised):
             number += 1
-            write(json.dumps({"row": number, "fields": entries}, ensure_ascii=False) + "\n")
+            write(json.dumps({"row": number, "fields": entries}) + "\n")
         report.add(_counts(contacts, recipe, rules, shared))
     for one in recipe.fields:
         shared.report(one, report.of(one.source))

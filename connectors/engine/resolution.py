@@ -14,6 +14,7 @@ from connectors.engine.normalise import RULES, IdentityRules
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+SEVERAL = ("email", "phone")  # a person may have several of these
 KEYS = {"email": "email_plain", "phone": "phone_e164"}
 
 
@@ -42,7 +43,7 @@ def one_row_each(contacts: pa.Table) -> pa.Table:
         return contacts
     frame = pl.from_arrow(contacts)
     assert isinstance(frame, pl.DataFrame)
-    return _gathered(frame, contacts.schema).to_arrow()
+    return _gathered(frame, contacts.schema)
 
 
 def resolve(contacts: pa.Table, rules: IdentityRules, *, by_email: bool = False, by_phone: bool = False) -> Resolved:
@@ -73,23 +74,25 @@ def resolve(contacts: pa.Table, rules: IdentityRules, *, by_email: bool = False,
         contacts.set_column(contacts.schema.get_field_index("customer_id"), "customer_id", table["person_id"])
     )
     assert isinstance(frame, pl.DataFrame)
-    return Resolved(_gathered(frame, contacts.schema).to_arrow(), table)
+    return Resolved(_gathered(frame, contacts.schema), table)
 
 
-def _gathered(frame: pl.DataFrame, schema: pa.Schema) -> pl.DataFrame:
+def _gathered(frame: pl.DataFrame, schema: pa.Schema) -> pa.Table:
     several = {field.name for field in schema if pa.types.is_list(field.type) or pa.types.is_large_list(field.type)}
     columns = []
     for name in frame.columns:
         if name == "customer_id":
             continue
         column = pl.col(name)
-        if name in ("email", "phone"):
+        if name in SEVERAL:
             flat = column.explode() if name in several else column
             columns.append(flat.drop_nulls().unique(maintain_order=True).alias(name))
         else:
             text = pl.when(column.cast(pl.String).str.strip_chars() != "").then(column)
             columns.append(text.drop_nulls().first().alias(name))
-    return frame.group_by("customer_id", maintain_order=True).agg(columns).select(frame.columns)
+    found = frame.group_by("customer_id", maintain_order=True).agg(columns).select(frame.columns)
+    kinds = [(one.name, pa.list_(pa.string()) if one.name in SEVERAL else one.type) for one in schema]
+    return found.to_arrow(compat_level=pl.CompatLevel.oldest()).cast(pa.schema(kinds))
 
 
 def _sharing(contacts: pa.Table, source: str, rules: IdentityRules) -> Iterator[list[str]]:

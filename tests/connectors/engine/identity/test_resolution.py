@@ -34,6 +34,7 @@ def test_same_email_joins_and_is_explained() -> None:
     found = resolve(people(), RULES, by_email=True)
     assert links(found.links)["c2"] == ("c1", "same email")
     assert found.contacts.num_rows == 4
+    assert found.contacts.schema == people().schema
     ann = found.contacts.to_pylist()[0]
     assert (ann["customer_id"], ann["first_name"]) == ("c1", "Ann")
     assert ann["email"] == ["Ann@x.com", "ann@X.com ", "ann2@x.com"]
