@@ -40,7 +40,7 @@ class InputError(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """Something noticed that doesn't stop: how often, where first (data row from 1), what it means or what to do about it."""
+    """Something noticed that doesn't stop: how often, where it shows (data row from 1), what it means or what to do about it."""
 
     kind: str
     count: int
@@ -51,7 +51,7 @@ class Finding:
 
     def __str__(self) -> str:
         """One line."""
-        where = f" (first: row {self.row})" if self.row else ""
+        where = f" (see row {self.row})" if self.row else ""
         return f"{self.count} {self.text}{where}" + (f"; {self.remedy}" if self.remedy else "")
 
 

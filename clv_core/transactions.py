@@ -91,7 +91,7 @@ def check_orders(
         currency = checked_code(rules.currency) if rules.currency else ""
         if "currency" in extras:
             currency = settle_currency(connection, opened.file, currency or None, rules.rates)
-        findings = settle_duplicates(connection) if "order_id" in extras else []
+        findings = settle_duplicates(connection, opened) if "order_id" in extras else []
         findings += _find(connection)
         refunds = any(one.kind == "refunds" for one in findings)
         [[first, last]] = connection.execute("SELECT min(day), max(day) FROM order_lines").fetchall()

@@ -120,6 +120,9 @@ def test_copies_are_dropped_lines_are_summed_and_conflicts_are_told(tmp_path: Pa
     assert [row[0] for row in days(found)] == ["a", "b", "c", "d", "d", "d", "e"]
     assert days(found)[-1] == ("e", date(2024, 1, 1), 2.0, 2)
     told = {one.kind: one.count for one in found.findings}
+    rows = {one.kind: one.row for one in found.findings}
+    assert (rows["duplicate_orders"], rows["order_id_of_several_customers"], rows["order_id_on_several_days"]) == (4, 6, 9)
+    assert "(see row 4)" in str(found.findings[0])
     assert told == {"duplicate_orders": 1, "order_id_of_several_customers": 1, "order_id_on_several_days": 1, "refunds": 1}
 
 
