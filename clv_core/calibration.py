@@ -41,5 +41,5 @@ def fit_level(trials: Sequence[tuple[Floats, Floats, float]]) -> Level:
     between = float(share @ (np.asarray(logs) - mean) ** 2)
     # A noisy ratio is drawn towards 1: a handful of buyers must not double everybody's value.
     kept = 1.0 / (1.0 + (sampling / 0.3) ** 2)
-    factor = float(np.clip(np.exp(kept * mean), *BOUNDS))
+    factor = round(float(np.clip(np.exp(kept * mean), *BOUNDS)), 6)
     return Level(factor, float(np.sqrt(sampling**2 + between + 0.05**2)))

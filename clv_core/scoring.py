@@ -122,12 +122,14 @@ def _table(
     previous: pa.Table | None,
 ) -> tuple[pa.Table, Uncertainty]:
     f = valued.forecast
-    clv = valued.value * _discount(s, fitted, f.orders, settings)
+    # Millionths of the currency: customers with one history get one value, whatever the last bits say, so that ties are ties.
+    expected = np.round(valued.value, 6)
+    clv = np.round(valued.value * _discount(s, fitted, f.orders, settings), 6)
     low, high = _range(s, fitted, valued, choice, clv)
     seed = np.where(clv > 0, np.maximum(clv, settings.seed_floor), 0.0)
     columns = {
         "customer_id": s.customer_id, "frequency": s.x, "recency": s.t_x, "T": s.T, "monetary_value": s.m, "p_alive": f.alive,
-        "expected_orders": f.orders, "expected_value": valued.value, "clv": clv, "clv_low": low, "clv_high": high,
+        "expected_orders": f.orders, "expected_value": expected, "clv": clv, "clv_low": low, "clv_high": high,
         "value_to_date": s.value_to_date, "lifetime_value": s.value_to_date + clv, "seed_value": np.round(seed, 2),
         "currency": pa.repeat(currency, len(s)), "percentile": percentiles(clv),
         "tier": tiers(clv, s.value_to_date, s.customer_id, settings.tiers, previous),

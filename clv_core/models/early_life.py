@@ -55,6 +55,7 @@ class EarlyLife:
     spends: Any
     codes: dict[str, list[str]]
     edges: list[Floats]  # of the bins of the columns that are no codes
+    typical: float  # first order value of those learned from: money enters relative to it
     level: float
     name: str = "early_life"
 
@@ -67,7 +68,8 @@ class EarlyLife:
                 f"early_life: {len(bought)} customers to learn from, {int(bought.sum())} ordered again; 200 and 50 needed"
             )
         codes = _codes(lessons)
-        raw_design = np.vstack([_design(one.past, one.known, one.baseline, codes) for one in lessons])
+        typical = max(float(np.mean(np.concatenate([one.past.first_value for one in lessons]))), 1e-9)
+        raw_design = np.vstack([_design(one.past, one.known, one.baseline, codes, typical) for one in lessons])
         edges = [_edges(column) for column in raw_design[:, : raw_design.shape[1] - len(codes)].T]
         design = _binned(raw_design, edges)
         spend = np.concatenate([one.spend for one in lessons])
@@ -75,13 +77,13 @@ class EarlyLife:
         size = np.concatenate([one.baseline.if_buys for one in lessons])
         buys = _boosted(design, bought.astype(np.float64), chance, len(codes))
         spends = _boosted(design[bought], spend[bought], size[bought], len(codes))
-        raw = cls(buys, spends, codes, edges, 1.0)
+        raw = cls(buys, spends, codes, edges, typical, 1.0)
         predicted = sum(float(raw.predict(one.past, one.known, one.baseline).sum()) for one in lessons)
-        return cls(buys, spends, codes, edges, float(np.clip(spend.sum() / max(predicted, 1e-9), 0.2, 5.0)))
+        return cls(buys, spends, codes, edges, typical, float(np.clip(spend.sum() / max(predicted, 1e-9), 0.2, 5.0)))
 
     def predict(self, past: Snapshot, known: Features, baseline: Forecast) -> Floats:
         """Expected value over the baseline's window."""
-        design = _binned(_design(past, known, baseline, self.codes), self.edges)
+        design = _binned(_design(past, known, baseline, self.codes, self.typical), self.edges)
         more_buys, more_spend = (_predicted(learner, design) for learner in (self.buys, self.spends))
         buys = np.minimum(np.clip(more_buys, *FACTORS) * baseline.buys, 1.0)
         spends = np.clip(more_spend, *FACTORS) * baseline.if_buys
@@ -139,9 +141,8 @@ def _codes(lessons: list[Lesson]) -> dict[str, list[str]]:
     return out
 
 
-def _design(past: Snapshot, known: Features, baseline: Forecast, codes: dict[str, list[str]]) -> Floats:
+def _design(past: Snapshot, known: Features, baseline: Forecast, codes: dict[str, list[str]], typical: float) -> Floats:
     """One row per customer. Ages and silences enter relative to the customer's own life, so that they carry to older bases."""
-    typical = max(float(np.mean(past.first_value)), 1e-9)
     life = np.maximum(past.T, 1e-9)
     silent = past.T - past.t_x
     with np.errstate(divide="ignore", invalid="ignore"):
@@ -154,4 +155,4 @@ def _design(past: Snapshot, known: Features, baseline: Forecast, codes: dict[str
     for name, kept in codes.items():
         code = pc.fill_null(pc.index_in(known.labels[name], pa.array(kept, pa.string())), len(kept))
         columns.append(np.asarray(code, dtype=np.float64))
-    return np.column_stack(columns)
+    return np.round(np.column_stack(columns), 6)  # the last bits must not decide on which side of an edge equals fall
