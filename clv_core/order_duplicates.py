@@ -29,7 +29,8 @@ def settle_duplicates(connection: duckdb.DuckDBPyConnection, source: OrderSource
         WHERE order_id IN (SELECT order_id FROM order_lines GROUP BY order_id HAVING count(*) > 1)""")
     [[copies, example]] = connection.execute("""SELECT coalesce(sum(n - 1), 0), min(order_id)
         FROM (SELECT order_id, count(*) AS n
-        FROM order_lines WHERE order_id IS NOT NULL GROUP BY order_id, customer_id, day, row_hash HAVING count(*) > 1)""").fetchall()
+        FROM order_lines WHERE order_id IS NOT NULL
+        GROUP BY order_id, customer_id, day, row_hash HAVING count(*) > 1)""").fetchall()
     findings = []
     if copies:
         text = "rows are exact copies of another row with the same order id and were dropped"
