@@ -42,6 +42,14 @@ MIGRATIONS: tuple[str, ...] = (
     CREATE TABLE overrides (run INTEGER, platform TEXT, account TEXT, audience TEXT, guardrail TEXT, reason TEXT, at TEXT);
     CREATE TABLE holdouts (audience TEXT PRIMARY KEY, salt TEXT NOT NULL, share REAL NOT NULL, since TEXT NOT NULL);
     """,
+    """
+    CREATE TABLE signal_batches (id TEXT PRIMARY KEY, platform TEXT NOT NULL, account TEXT NOT NULL, rows INTEGER NOT NULL,
+        state TEXT NOT NULL, accepted INTEGER NOT NULL DEFAULT 0, rejected TEXT NOT NULL DEFAULT '{}',
+        pending INTEGER NOT NULL DEFAULT 0, unknown INTEGER NOT NULL DEFAULT 0, reference TEXT NOT NULL DEFAULT '',
+        sent_at TEXT NOT NULL);
+    CREATE TABLE signals (event TEXT PRIMARY KEY, batch TEXT NOT NULL REFERENCES signal_batches);
+    CREATE INDEX signals_batch ON signals (batch);
+    """,
 )
 
 

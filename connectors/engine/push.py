@@ -20,7 +20,7 @@ from connectors.engine.sending import Sender
 from connectors.engine.settling import drop_pending, escalate, fold_open, pending_batches, settle
 from connectors.engine.snapshots import recipe_fields
 from connectors.engine.tables import open_tables
-from connectors.errors import NotReadyError, OutcomeUnknownError, RemovalRefusedError, SyncError
+from connectors.errors import FatalError, NotReadyError, OutcomeUnknownError, RemovalRefusedError, SyncError
 from connectors.protocol import AudienceHandle, AudienceState, AudienceStatus, Operation, utc_now
 
 if TYPE_CHECKING:
@@ -52,8 +52,8 @@ def push(
 
     Holds the state folder's lock (LockedError while another run does). Audiences stopped by a guardrail are not sent unless
     `force` gives a reason, which is recorded. `progress` is called from several threads after each batch: the audience's
-    place ("platform/account/audience"), rows answered, rows in all. Errors of one audience don't stop the others; sqlite3.Error
-    and OSError (disk full) end the run.
+    place ("platform/account/audience"), rows answered, rows in all. Errors of one audience don't stop the others; a state
+    folder that can't be written (disk full) ends the run with FatalError: the next one goes on from there.
     """
     started = now()
     with ledger.run("push", started) as run:
@@ -62,7 +62,12 @@ def push(
             groups.setdefault(item.account.place, []).append(item)
         pusher = Pusher(ledger, plan.planner, run, now, progress, force)
         with ThreadPoolExecutor(max(1, len(groups)), thread_name_prefix="push") as pool:
-            parts = list(pool.map(pusher.account, groups.values()))
+            try:
+                parts = list(pool.map(pusher.account, groups.values()))
+            except (sqlite3.Error, OSError) as error:
+                raise FatalError(
+                    f"the state folder can't be written: {error}", remedy="make room on the disk, then run again to resume"
+                ) from error
         outcomes = [one for part in parts for one in part]
         outcome = PushOutcome(outcomes, worst([int(one["exit_code"]) for one in outcomes]))
         ledger.end_run(run, now(), outcome.exit_code, outcomes)

@@ -20,9 +20,9 @@ FORKS.set_forkserver_preload(["tests.faults.victim", "connectors.meta.connector"
 MOST_COMMITS = 60
 
 
-def killed(here: Stage, people: list[Person], commit: int, *, refresh: bool = False) -> int:
+def killed(here: Stage, people: list[Person], commit: int, *, refresh: bool = False, room: int = 0) -> int:
     """The exit code of a push in a process of its own, killed before its commit number `commit`."""
-    told = (here.name, here.addresses, str(here.folder), people, here.now(), commit, refresh)
+    told = (here.name, here.addresses, str(here.folder), people, here.now(), commit, refresh, room)
     process = FORKS.Process(target=victim.run, args=told)
     process.start()
     process.join(60)
@@ -74,3 +74,16 @@ def test_a_replace_killed_anywhere_is_finished_or_begun_again(tmp_path: Path, na
                 break
         else:
             pytest.fail("the run never got through")
+
+
+def test_a_full_disk_stops_the_run_and_the_next_one_goes_on(tmp_path: Path) -> None:
+    with stage("meta", tmp_path) as here:
+        crowd = people_of("meta")
+        here.settle(crowd)
+        codes = set()
+        for number, room in enumerate((200, 4_000, 12_000, 30_000, 60_000, 200_000), 1):
+            crowd = night(crowd, number)
+            codes.add(killed(here, crowd, 0, room=room))
+            here.settle(crowd)
+            here.assert_exact(crowd)
+        assert 1 in codes

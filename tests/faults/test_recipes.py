@@ -105,7 +105,7 @@ def test_the_shipped_audiences_in_one_run(tmp_path: Path) -> None:
             ("tiktok", "left_out"),
         }
         likes = {place: [like["state"] for like in one["lookalikes"]] for place, one in states.items() if one["lookalikes"]}
-        assert likes == dict.fromkeys([place for place in states if place[1] != "left_out"], ["made"])
+        assert likes == {place: ["made"] for place in states if place[1] != "left_out"}
         for here in theatre.stages.values():
             assert emails(here, "Customer group 0") >= of(people)
         assert emails(theatre.stages["google"], "Customer seed A 1") >= of(people[::2])

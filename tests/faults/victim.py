@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import resource
 import signal
 from datetime import datetime
 from pathlib import Path
@@ -22,7 +23,7 @@ from tests.faults.stage import connect, request_of, small_batches
 def run(
     name: str, addresses: dict[str, str], folder: str, people: list[Any], now: datetime, commit: int, refresh: bool
 ) -> None:
-    """Nothing, or no return at all: the process dies before commit number `commit` (counted from 1; 0: never)."""
+    """Nothing, or no return at all: the process dies before commit number `commit` (counted from 1; 0: never), or runs out of disk."""
     left = commit
 
     def count(journal: Journal, commit: Any = Journal.commit) -> None:
@@ -32,6 +33,8 @@ def run(
             os.kill(os.getpid(), signal.SIGKILL)
         commit(journal)
 
+    if room:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (room, room))  # no file may grow beyond this: a disk that is full
     ledger = open_ledger(Path(folder) / "state")
     Journal.commit = count  # type: ignore[method-assign]
     started = datetime.now(now.tzinfo)
