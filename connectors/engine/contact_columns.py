@@ -24,29 +24,59 @@ BIRTH_DATE = r"^\s*([0-9]{4})[-/.]?([0-9]{2})[-/.]?([0-9]{2})(?:[T ].*)?$"
 
 
 @dataclass(frozen=True)
+class Countries:
+    """Alpha-2 codes (capitals), null where unknown; `places` numbers each row's own spelling, below `width`."""
+
+    codes: pl.Series
+    places: NDArray[np.int64]
+    width: int
+
+    @classmethod
+    def of(cls, names: pl.Series) -> Countries:
+        """The countries of codes and English names."""
+        encoded: Any = names.to_arrow(compat_level=pl.CompatLevel.oldest()).dictionary_encode()
+        known = [alpha2(name) if name and len(name) < LONGEST_NAME else None for name in encoded.dictionary.to_pylist()]
+        places = encoded.indices.fill_null(len(known)).to_numpy().astype(np.int64)
+        codes = pl.Series(values=[*known, None], dtype=pl.String).gather(pl.Series(places))
+        return cls(codes, places, len(known) + 1)
+
+    def of_people(self, people: NDArray[np.int64]) -> Countries:
+        """The countries of values that belong to these people."""
+        return Countries(self.codes.gather(pl.Series(people)), self.places[people], self.width)
+
+
+@dataclass(frozen=True)
 class Values:
     """Values of one source in file order. `people` is each value's row in the chunk; None: value i is person i's."""
 
     text: pl.Series
-    countries: pl.Series | None = None
+    where: Countries | None = None
     people: NDArray[np.int64] | None = None
+
+    @property
+    def countries(self) -> pl.Series | None:
+        """Each value's alpha-2 code, null where unknown; None: no country is known at all."""
+        return None if self.where is None else self.where.codes
 
 
 @dataclass
 class Contacts:
-    """One chunk. `countries` is each person's alpha-2 code, null where none is known."""
+    """One chunk. `where` says each person's country; None: there is no such column."""
 
     batch: pa.RecordBatch
-    countries: pl.Series | None
+    where: Countries | None
     _values: dict[str, Values] = field(default_factory=dict)
 
     @classmethod
     def of(cls, batch: pa.RecordBatch) -> Contacts:
         """The chunk, its country column read once."""
-        countries = None
-        if "country" in batch.schema.names:
-            countries = country_codes(text_of(batch.column("country")))
-        return cls(batch, countries)
+        named = "country" in batch.schema.names
+        return cls(batch, Countries.of(text_of(batch.column("country"))) if named else None)
+
+    @property
+    def countries(self) -> pl.Series | None:
+        """Each person's alpha-2 code, null where unknown."""
+        return None if self.where is None else self.where.codes
 
     @property
     def people(self) -> int:
@@ -66,14 +96,13 @@ class Contacts:
         names = self.batch.schema.names
         column = self.batch.column(source) if source in names else None
         if column is not None and _is_list(column.type):
-            people = pc.list_parent_indices(column).to_numpy()
-            where = pl.Series(people)
-            countries = None if self.countries is None else self.countries.gather(where)
-            return Values(text_of(column.flatten()), countries, people.astype(np.int64))
+            people = pc.list_parent_indices(column).to_numpy().astype(np.int64)
+            where = None if self.where is None else self.where.of_people(people)
+            return Values(text_of(column.flatten()), where, people)
         text = None if column is None else text_of(column)
         if source in BIRTH_PARTS and "birth_date" in names:
             text = _with_birth_date(source, text, text_of(self.batch.column("birth_date")))
-        return None if text is None else Values(text, self.countries)
+        return None if text is None else Values(text, self.where)
 
 
 def text_of(column: pa.Array) -> pl.Series:
@@ -98,14 +127,6 @@ def text_of(column: pa.Array) -> pl.Series:
     series = pl.from_arrow(column)
     assert isinstance(series, pl.Series)
     return series.cast(pl.String)
-
-
-def country_codes(names: pl.Series) -> pl.Series:
-    """Alpha-2 codes (capitals) of codes and English names, null where unknown."""
-    encoded: Any = names.to_arrow(compat_level=pl.CompatLevel.oldest()).dictionary_encode()
-    known = [alpha2(name) if name and len(name) < LONGEST_NAME else None for name in encoded.dictionary.to_pylist()]
-    codes = encoded.indices.fill_null(len(known))
-    return pl.Series(values=[*known, None], dtype=pl.String).gather(pl.Series(codes.to_numpy()))
 
 
 def _repaired(column: pa.Array) -> pl.Series:

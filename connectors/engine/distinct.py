@@ -11,11 +11,11 @@ import polars as pl
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from connectors.engine.contact_columns import Values
+    from connectors.engine.contact_columns import Countries, Values
 
 SAMPLE = 4096
 WORTHWHILE = 0.63  # different values below this part of the rows mean that fewer than half of the rows bring a new one
-PAIRS = 1 << 23
+PAIRS = 1 << 21
 
 
 @dataclass(frozen=True)
@@ -26,20 +26,23 @@ class Distinct:
     countries: pl.Series | None
     codes: NDArray[np.int64]
 
-    def by_country(self, countries: pl.Series) -> Distinct | None:
-        """The different pairs of value and country, or None where too many are possible."""
-        known = countries.unique()
-        order = pl.DataFrame({"c": known, "n": np.arange(len(known))})
-        rows = pl.DataFrame({"c": countries}).join(order, on="c", how="left", nulls_equal=True, maintain_order="left")
-        size = len(self.text) * len(known)
+    def by_country(self, where: Countries, matters: NDArray[np.bool_]) -> Distinct | None:
+        """The different pairs of value and country, or None where too many are possible.
+
+        `matters` says of each value whether its country may decide; the others are kept once, under any country.
+        """
+        size = len(self.text) * where.width
         if size > PAIRS:
             return None
-        pairs = self.codes * len(known) + rows["n"].to_numpy()
+        pairs = self.codes * where.width + np.where(matters[self.codes], where.places, 0)
         seen = np.zeros(size, bool)
         seen[pairs] = True
         found = np.flatnonzero(seen)
         rank = np.cumsum(seen) - 1
-        return Distinct(self.text.gather(found // len(known)), known.gather(found % len(known)), rank[pairs])
+        last = np.zeros(where.width, np.int64)
+        last[where.places] = np.arange(len(where.places))
+        countries = where.codes.gather(pl.Series(last)).gather(pl.Series(found % where.width))
+        return Distinct(self.text.gather(pl.Series(found // where.width)), countries, rank[pairs])
 
 
 def distinct(values: Values) -> Distinct | None:

@@ -60,8 +60,9 @@ def judge(contacts: Contacts, field: IdentifierField, rules: IdentityRules) -> J
         return Judged(field, np.empty(0, np.int64), None, *_nothing(field), counts)
     rule = RULES[field.rule]
     once = None if field.source in UNLIKE else distinct(values)
-    if once is not None and rule.by_country and values.countries is not None and not rule.certain(once.text, rules):
-        once = once.by_country(values.countries)
+    if once is not None and rule.by_country and values.where is not None:
+        undecided = rule.undecided(once.text, rules)
+        once = once.by_country(values.where, undecided.to_numpy()) if undecided.any() else once
     text, countries = (values.text, values.countries) if once is None else (once.text, once.countries)
     settled = rule(text, countries, rules, hashed=field.hashed)
     good, digests, texts = carried(settled, hashed=field.hashed)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 
-from connectors.engine.normalise.rule import INVISIBLE, SHORT, Rule, Settled, judged, lowered
+from connectors.engine.normalise.rule import INVISIBLE, SHORT, Rule, Settled, judged, latin_words, lowered
 
 if TYPE_CHECKING:
     from connectors.engine.normalise.switches import IdentityRules
@@ -26,6 +26,13 @@ def fast_letters(values: pl.Series, _countries: pl.Series | None, _rules: Identi
     frame = pl.DataFrame({"v": values.str.to_lowercase()})
     word = (pl.col("v").str.len_bytes() <= SHORT) & pl.col("v").str.contains(r"^[a-z]+$")
     return frame.select(pl.when(word).then("v"))["v"]
+
+
+def fast_meta(values: pl.Series, countries: pl.Series | None, rules: IdentityRules) -> pl.Series:
+    """Meta's form of names of Latin letters, else null."""
+    if rules.name_inner_space == "keep":
+        return fast_letters(values, countries, rules)
+    return latin_words(values.str.to_lowercase())
 
 
 def settle_meta(values: pl.Series, _countries: pl.Series, rules: IdentityRules) -> Settled:
@@ -73,7 +80,7 @@ NAME_META = Rule(
     "2026-11",
     "Meta customer-information-parameters: lower case, no punctuation, UTF-8; spaces as in facebook/capi-param-builder",
     settle_meta,
-    fast_letters,
+    fast_meta,
 )
 INITIAL_META = Rule("initial_meta", "2026-11", "Meta custom-audiences guide: FI, the first initial, lower case", settle_initial)
 NAME_GOOGLE_GIVEN = Rule(

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 
-from connectors.engine.normalise.rule import INVISIBLE, SHORT, Rule, Settled, judged, lowered
+from connectors.engine.normalise.rule import INVISIBLE, Rule, Settled, judged, latin_words, lowered
 from connectors.engine.normalise.states import state_codes
 
 if TYPE_CHECKING:
@@ -20,10 +20,8 @@ COUNTRY_PREFIX = r"^[a-z]{1,3}-([0-9])"  # D-80331, LV-1010
 
 
 def fast_city(values: pl.Series, _countries: pl.Series | None, _rules: IdentityRules) -> pl.Series:
-    """The lower-cased city, spaces removed, where it is of a to z and spaces, else null."""
-    frame = pl.DataFrame({"v": values.str.to_lowercase()})
-    plain = (pl.col("v").str.len_bytes() <= SHORT) & pl.col("v").str.contains(r"^[a-z ]+$")
-    return frame.select(pl.when(plain).then(pl.col("v").str.replace_all(" ", "", literal=True)))["v"]
+    """The city where it is of Latin letters, else null."""
+    return latin_words(values.str.to_lowercase())
 
 
 def settle_city(values: pl.Series, _countries: pl.Series, _rules: IdentityRules) -> Settled:

@@ -19,6 +19,7 @@ TOO_LONG = "too long"
 BROKEN = "broken text"
 PLACEHOLDERS = ("n/a", "#n/a", "#n/d", "<na>", "<null>", "(null)", "[null]", "\\n", "#ref!", "#value!", "#null!", "#name?")
 SHORT = 64  # bytes; fast paths leave longer values to the rules proper
+LATIN = r"^[a-zß-öø-ſ '’.\-]+$"
 INVISIBLE = r"[\p{Cc}\p{Cf}]+"
 EDGES = r"^[\s\p{Cc}\p{Cf}]+|[\s\p{Cc}\p{Cf}]+$"
 
@@ -85,11 +86,10 @@ class Rule:
         rest = self._rest(values.filter(left), None if countries is None else countries.filter(left), rules, hashed)
         return rest.spread(left, quick)
 
-    def certain(self, values: pl.Series, rules: IdentityRules) -> bool:
-        """Whether every value is settled at first sight, so that its country doesn't matter."""
-        if self.fast is None:
-            return False
-        return self.fast(values.str.strip_chars(), None, rules).null_count() == values.null_count()
+    def undecided(self, values: pl.Series, rules: IdentityRules) -> pl.Series:
+        """Which values are not settled at first sight, so that their country may matter."""
+        text = values.is_not_null()
+        return text if self.fast is None else text & self.fast(values.str.strip_chars(), None, rules).is_null()
 
     def _rest(self, values: pl.Series, countries: pl.Series | None, rules: IdentityRules, hashed: bool) -> Settled:
         frame = pl.DataFrame({"raw": values, "country": nothing(len(values)) if countries is None else countries})
@@ -129,6 +129,22 @@ def spread(part: pl.Series, where: pl.Series) -> pl.Series:
         return part
     places = where.to_frame("at").select(pl.when("at").then(pl.col("at").cum_sum() - 1).cast(pl.UInt32))["at"]
     return part.gather(places)
+
+
+def latin_words(lower: pl.Series) -> pl.Series:
+    """Lower-case names of Latin letters, with spaces, apostrophes, hyphens and full stops gone; null for any other text.
+
+    The letters are single code points that compose with nothing, so that no Unicode work is left to do.
+    """
+    frame = pl.DataFrame({"v": lower})
+    short = pl.col("v").str.len_bytes() <= SHORT
+    frame = frame.with_columns(easy=short & pl.col("v").str.contains(r"^[a-z]+$"))
+    left = ~frame["easy"].fill_null(True)
+    if not left.any():
+        return frame["v"]
+    rest = frame.filter(left).select(pl.when(short & pl.col("v").str.contains(LATIN)).then(pl.col("v")))
+    bare = rest.select(pl.col("v").str.replace_all(r"[ '’.\-]", ""))["v"]
+    return spread(bare.set(bare == "", None), left).zip_with(left, frame["v"])
 
 
 def lowered(values: pl.Series) -> pl.Series:
