@@ -94,7 +94,7 @@ class GammaGamma(Fitted):
 
     def _heavy(self) -> bool:
         p, q, v = self.values
-        return self.mean_spend > 0 and (q <= 1.0 or not 1 / 3 < p * v / (q - 1.0) / self.mean_spend < 3)
+        return q <= 1.0 or (self.mean_spend > 0 and not 1 / 3 < p * v / (q - 1.0) / self.mean_spend < 3)
 
     @classmethod
     def _fit(cls, x: Floats, m: Floats, weights: Floats) -> Self:
@@ -161,5 +161,9 @@ class OrderValues:
 
 def _sorted(x: Floats, m: Floats, weights: Floats) -> tuple[Floats, Floats, Floats]:
     """The rows in an order that their content decides."""
-    order = np.lexsort((weights, m, x))
+    if weights.min() == weights.max() and x.max() < 2**16:  # two quick sorts instead of three slow ones
+        order = np.argsort(m)
+        order = order[np.argsort(x[order].astype(np.uint16), kind="stable")] if np.all(x == np.rint(x)) else np.lexsort((m, x))
+    else:
+        order = np.lexsort((weights, m, x))
     return x[order], m[order], weights[order]
