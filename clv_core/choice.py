@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from clv_core.aging import corrections, outlook
 from clv_core.blend import Blend, credits, fit_weights, noise, utility
 from clv_core.calibration import Level, fit_level
+from clv_core.engagement import dated
 from clv_core.forecast import fit_orders
 from clv_core.intervals import NOMINAL, Spread, fit_probabilities, spread
 from clv_core.metrics import decile_table, metrics
@@ -71,6 +72,7 @@ class Choice:
 
 def choose(t: Transactions, as_of: date, settings: ScoreSettings, *, features: pa.Table | None = None) -> Choice:
     """The choice made from orders up to `as_of` alone; `features` are dated events (customer_id, at, kind) for the learner."""
+    features = dated(features)
     order_models = tuple(name for name in ORDER_MODELS if name in settings.candidates)
     some = sampled(t, settings.choice_customers)
     tried, warnings = trials(some, as_of, settings, order_models)

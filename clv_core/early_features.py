@@ -13,10 +13,11 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from clv_core.windows import LeakError, Snapshot
+from clv_core.engagement import dated
 
 if TYPE_CHECKING:
     from clv_core.transactions import Transactions
+    from clv_core.windows import Snapshot
 
 Floats = NDArray[np.float64]
 
@@ -69,12 +70,8 @@ def features(t: Transactions, past: Snapshot, engagement: pa.Table | None = None
 
 
 def _events(t: Transactions, past: Snapshot, engagement: pa.Table) -> pa.Table:
-    if "at" not in engagement.column_names:
-        raise LeakError("engagement has no column `at`: without a date an event can't be shown to lie before the cut; add it")
-    kind = engagement["kind"] if "kind" in engagement.column_names else pa.nulls(len(engagement), pa.string())
-    ids = engagement["customer_id"].cast(pa.string())
     cursor = t.connection.cursor()
-    cursor.register("engagement", pa.table({"customer_id": ids, "at": engagement["at"], "kind": kind}))
+    cursor.register("engagement", dated(engagement))
     return cursor.sql(_EVENTS.format(relation=t.relation), params={"cut": past.as_of}).to_arrow_table()
 
 

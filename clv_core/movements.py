@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 import duckdb
 import pyarrow as pa
 
+from clv_core.engagement import dated
+
 if TYPE_CHECKING:
     from datetime import date
 
@@ -50,12 +52,10 @@ def churn(scores: pa.Table, engagement: pa.Table | None, as_of: date) -> pa.Tabl
 
     Empty when engagement is missing or carries neither column.
     """
-    if engagement is None or not {"tactic", "message"} & set(engagement.column_names):
+    events = dated(engagement)
+    if events is None or (events["tactic"].null_count == len(events) == events["message"].null_count):
         return CHURN.empty_table()
-    for name in ("tactic", "message"):
-        if name not in engagement.column_names:
-            engagement = engagement.append_column(name, pa.nulls(len(engagement), pa.string()))
     with duckdb.connect() as connection:
         connection.register("scores", scores.select(["customer_id", "lifecycle_stage", "p_alive"]))
-        connection.register("engagement", engagement.select(["customer_id", "at", "tactic", "message"]))
+        connection.register("engagement", events)
         return connection.sql(_CHURN, params={"as_of": as_of}).to_arrow_table().cast(CHURN)

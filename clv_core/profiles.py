@@ -8,6 +8,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from clv_core.engagement import dated
 from clv_core.tiers import TIERS, edge_values
 
 if TYPE_CHECKING:
@@ -48,7 +49,7 @@ _ENGAGEMENT = """
     SELECT s.tier, e.kind AS label, count(DISTINCT e.customer_id) / any_value(n.customers) AS share
     FROM engagement e JOIN scores s USING (customer_id)
     JOIN (SELECT tier, count(*) AS customers FROM scores GROUP BY 1) n USING (tier)
-    WHERE e."at"::DATE <= $as_of GROUP BY s.tier, e.kind ORDER BY s.tier, share DESC, label"""
+    WHERE e."at" <= $as_of AND e.kind IS NOT NULL GROUP BY s.tier, e.kind ORDER BY s.tier, share DESC, label"""
 _SHARES = pa.list_(pa.struct([("label", pa.string()), ("share", pa.float64())]))
 _NUMBERS = (
     "customer_share", "clv", "clv_share", "mean_clv", "mean_orders", "mean_spend", "days_since_last", "mean_p_alive",
@@ -77,7 +78,7 @@ def profiles(
     if None not in rows:
         return SCHEMA.empty_table()
     base = rows.pop(None)
-    lists = _lists(cursor, t, as_of, contacts, engagement)
+    lists = _lists(cursor, t, as_of, contacts, dated(engagement))
     edges = edge_values(np.asarray(buyers["clv"]), buyers["tier"].combine_chunks())
     out = [_row(rows[tier], base, edges, buyers, lists) for tier in TIERS if tier in rows]
     return pa.Table.from_pylist(out, schema=SCHEMA)
@@ -135,7 +136,7 @@ def _lists(
     if contacts is not None and "country" in contacts.column_names:
         cursor.register("contacts", contacts.select(["customer_id", "country"]))
         lists["countries"] = by_tier(_COUNTRIES, {})
-    if engagement is not None and "kind" in engagement.column_names:
-        cursor.register("engagement", engagement.select(["customer_id", "at", "kind"]))
+    if engagement is not None:
+        cursor.register("engagement", engagement)
         lists["engagement"] = by_tier(_ENGAGEMENT, day)
     return lists

@@ -12,6 +12,7 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from clv_core.choice import Choice, choose
+from clv_core.engagement import dated
 from clv_core.intervals import spread
 from clv_core.movements import churn, movements
 from clv_core.profiles import profiles
@@ -97,6 +98,7 @@ def score(
     `choice` saves choosing again. `previous` is the last run's scores table: tiers hold within the band, movements are counted.
     Raises InputError when nobody had ordered by `as_of`.
     """
+    engagement = dated(engagement)
     s = snapshot(t, as_of)
     if not len(s):
         raise InputError(f"no orders up to {as_of}, so there is nobody to score", remedy="choose a later as_of")
@@ -164,7 +166,7 @@ def _range(s: Snapshot, fitted: Fit, valued: Valuation, choice: Choice, clv: Flo
 
 def _aware(table: pa.Table, engagement: pa.Table, currency: str, as_of: date) -> pa.Table:
     """Rows of people whose engagement up to `as_of` is known but who never bought: all numbers 0, stage "prospect"."""
-    seen = engagement if "at" not in engagement.column_names else engagement.filter(_by(engagement["at"], as_of))
+    seen = engagement.filter(pc.less_equal(engagement["at"], pa.scalar(as_of, pa.date32())))
     ids = pc.unique(seen["customer_id"].cast(pa.string()))
     ids = pc.drop_null(ids.filter(pc.invert(pc.is_in(ids, table["customer_id"].combine_chunks()))))
     ids = ids.take(pc.sort_indices(ids))
@@ -174,9 +176,3 @@ def _aware(table: pa.Table, engagement: pa.Table, currency: str, as_of: date) ->
         for name, kind in zip(SCHEMA.names, SCHEMA.types, strict=True)
     ]
     return pa.table(arrays, schema=SCHEMA)
-
-
-def _by(at: pa.ChunkedArray, as_of: date) -> pa.ChunkedArray:
-    """Which events lie on or before the day; text is read as ISO."""
-    days = pc.utf8_slice_codeunits(at, 0, 10).cast(pa.date32()) if pa.types.is_string(at.type) else at.cast(pa.timestamp("us"))
-    return pc.less_equal(days.cast(pa.date32()), pa.scalar(as_of, pa.date32()))

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from clv_core.calibration import Level
 from clv_core.choice import BLEND, Choice, choose
 from clv_core.early_features import features
+from clv_core.engagement import dated
 from clv_core.forecast import forecast
 from clv_core.heuristics import HEURISTICS
 from clv_core.metrics import Ranking, bootstrap, decile_table, metrics
@@ -70,6 +71,7 @@ def backtest(
 
     Raises InputError when nothing lies before or after the split; a horizon beyond the data is cut to them, with a warning.
     """
+    engagement = dated(engagement)
     split, days, warnings = _split(t, split, horizon_days)
     held_out = window(t, split, days, known_until=t.last_day)
     if not len(held_out.past):

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from clv_core.early_features import LABELS, MONEY, PLAIN, Features
 from clv_core.models.base import CannotFitError
+from clv_core.models.chunks import each_chunk
 
 if TYPE_CHECKING:
     from clv_core.forecast import Forecast
@@ -26,7 +27,6 @@ if TYPE_CHECKING:
 Floats = NDArray[np.float64]
 LABELS_KEPT = 30  # categories and channels told apart; the rest share one code
 BINS = 48
-MANY = 200_000
 FACTORS = (0.02, 50.0)  # bounds of a correction
 
 
@@ -107,11 +107,17 @@ def _boosted(design: Floats, outcome: Floats, baseline: Floats, labels: int) -> 
 
 
 def _predicted(learner: Any, design: Floats) -> Floats:
-    """The learner's factors; few rows on one thread, as waiting for busy cores costs more than it saves."""
+    """The learner's factors, piece by piece: a piece stays in the cache while all trees are walked."""
     from threadpoolctl import threadpool_limits
 
-    with threadpool_limits(1 if len(design) < MANY else None):
-        return np.asarray(learner.predict(design), dtype=np.float64)
+    out = np.empty(len(design))
+
+    def work(piece: slice) -> None:
+        out[piece] = learner.predict(design[piece])
+
+    with threadpool_limits(1):
+        each_chunk(len(design), work)
+    return out
 
 
 def _edges(column: Floats) -> Floats:

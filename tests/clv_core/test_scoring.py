@@ -145,6 +145,18 @@ def test_engagement_adds_people_who_never_bought() -> None:
     assert [(row["tactic"], row["message"], row["customers"]) for row in found.churn.to_pylist()] == [("email", "hi", 2)]
 
 
+def test_engagement_dates_may_be_text_and_bad_ones_are_named() -> None:
+    t = orders(shop(200))
+    day = (AS_OF - timedelta(days=3)).isoformat()
+    events = pa.table({"customer_id": ["fan", "c00001"], "at": [day, f"{day} 10:00:00"], "kind": ["open", "open"]})
+    assert "fan" in score(t, AS_OF, PLAIN, engagement=events).table["customer_id"].to_pylist()
+    wrong = events.set_column(1, "at", pa.array([day, "soon"]))
+    with pytest.raises(InputError, match=r"row 2: column at: .*YYYY-MM-DD"):
+        score(t, AS_OF, PLAIN, engagement=wrong)
+    with pytest.raises(InputError, match="customer_id"):
+        score(t, AS_OF, PLAIN, engagement=events.drop_columns("customer_id"))
+
+
 def test_profiles_describe_the_tiers(scored: Scores) -> None:
     rows = {row["tier"]: row for row in scored.profiles.to_pylist()}
     assert sum(row["customers"] for row in rows.values()) == 600
