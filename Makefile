@@ -21,7 +21,7 @@ test: setup lint
 	@$(BIN)/python -m pytest -n 2
 
 lint: setup
-	@$(BIN)/ruff format --check -q . && $(BIN)/ruff check -q . && $(BIN)/mypy && $(BIN)/lint-imports --no-logo
+	@$(BIN)/ruff format --check . && $(BIN)/ruff check --output-format concise . && $(BIN)/mypy && $(BIN)/lint-imports --no-logo
 
 bench: setup
 	@$(BIN)/python -m tests.benchmarks

@@ -39,7 +39,7 @@ def watched(settings: Settings) -> Iterator[list[Outcome]]:
         raise
     for outcome in box:
         if outcome.exit_code or settings.notify.always:
-            tell(settings, outcome.exit_code, lines(outcome), {"audiences": outcome.audiences})
+            tell(settings, outcome.exit_code, [*lines(outcome), *outcome.words.splitlines()], {"audiences": outcome.audiences})
 
 
 def lines(outcome: Outcome) -> list[str]:

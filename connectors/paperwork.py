@@ -5,10 +5,10 @@ from __future__ import annotations
 from datetime import date
 from typing import TYPE_CHECKING, Any
 
-from connectors import clicks, scored, sources, translate
+from connectors import clicks, experiments, scored, sources, translate
 from connectors.archive import Archive
 from connectors.engine import report
-from connectors.engine.results import read_results
+from connectors.engine.results import read_restatements, read_results
 from connectors.errors import ConfigurationError
 
 if TYPE_CHECKING:
@@ -17,7 +17,6 @@ if TYPE_CHECKING:
 
     import pyarrow as pa
 
-    from clv_core.returns import Returns
     from clv_core.transactions import Transactions
     from clv_core.validation import Backtest
     from connectors.archive import Run
@@ -27,6 +26,7 @@ if TYPE_CHECKING:
     from connectors.scored import Scored
 
 
+SHOWN_RUNS = 90
 KEPT = ("scores", "tiers", "lorenz", "deciles", "movements", "profiles", "churn")
 SCORED = ("customers", "orders", "currency", "as_of", "horizon_days", "model", "tiers", "warnings")
 FACTS = (*SCORED, "fingerprint", "models", "split", "refusals")
@@ -83,7 +83,7 @@ def write(settings: Settings, kept: Run, checked: Transactions, contacts: pa.Tab
     data = report_data(settings, kept, checked, contacts, ledger)
     for name, table in data.returns.items():
         kept.keep(f"returns_{name}", table)
-    kept.note(headline=report.headline(data))
+    kept.note(headline=report.headline(data), words=report.summary_text(data))
     return report.render(data, settings.state / "report.html")
 
 
@@ -109,9 +109,9 @@ def forget(settings: Settings) -> None:
 def report_data(settings: Settings, kept: Run, checked: Transactions, contacts: pa.Table, ledger: Ledger) -> report.ReportData:
     """Everything the page shows of one run."""
     record = kept.record
-    returned = _returns(settings, kept, checked, contacts, read_results(ledger))
-    older = [one for one in Archive(settings.state).runs() if one.id < kept.id and "headline" in one.record]
-    found: dict[str, Any] = {name: kept.table(name) for name in ("tiers", "lorenz", "deciles", "movements")}
+    older = [one for one in Archive(settings.state).runs() if one.id < kept.id and "headline" in one.record][-SHOWN_RUNS:]
+    returned, warnings = _returns(settings, kept, older, checked, contacts, ledger)
+    found: dict[str, Any] = {name: kept.table(name) for name in KEPT if name != "scores"}
     return report.ReportData(
         run=report.RunInfo(
             run_id=kept.id,
@@ -126,33 +126,45 @@ def report_data(settings: Settings, kept: Run, checked: Transactions, contacts: 
         models=record.get("models", ()),
         audiences=record.get("audiences", ()),
         match=record.get("match", {}),
-        returns=returned.tables(),
+        left_out=record.get("dropped", {}),
+        returns=returned,
         previous=older[-1].record["headline"] if older else None,
-        history=[one.record["headline"] for one in older[-90:]],
-        warnings=[*record.get("refusals", ()), *record.get("warnings", ()), *returned.warnings],
+        history=[one.record["headline"] for one in older],
+        warnings=[*record.get("refusals", ()), *record.get("warnings", ()), *warnings],
         **found,
     )
 
 
-def _returns(settings: Settings, kept: Run, checked: Transactions, contacts: pa.Table, results: pa.Table) -> Returns:
+def _returns(
+    settings: Settings, kept: Run, older: Sequence[Run], checked: Transactions, contacts: pa.Table, ledger: Ledger
+) -> tuple[dict[str, pa.Table], tuple[str, ...]]:
     from clv_core.attribution import AttributionRules, attribute
+    from clv_core.history import over_time
+    from clv_core.lift import lift
     from clv_core.returns import ReturnSettings, returns
 
     scores = kept.table("scores")
     assert scores is not None, "a run keeps its scores before anything else"
-    rates = settings.sources.rates
-    return returns(
+    day = date.fromisoformat(kept.record["as_of"])
+    rates, events, results = settings.sources.rates, settings.sources.engagement, read_results(ledger)
+    rules = AttributionRules(tuple(settings.labels.attribution.precedence), clicks=clicks.read(settings.state))
+    acquisition = attribute(contacts, results, rules)
+    found = returns(
         scores,
         checked,
-        attribute(
-            contacts,
-            results,
-            AttributionRules(tuple(settings.labels.attribution.precedence), clicks=clicks.read(settings.state)),
-        ),
+        acquisition,
         results,
         currency=kept.record["currency"],
-        as_of=date.fromisoformat(kept.record["as_of"]),
+        as_of=day,
         rates=sources.rates(rates, settings.folder) if rates else None,
         labels=translate.labels(settings),
         settings=ReturnSettings(horizon_days=settings.model.horizon_days, minimum_customers=settings.labels.minimum_customers),
+        engagement=sources.engagement(events, settings.folder) if events else None,
+        restated=read_restatements(ledger),
     )
+    past = [table for one in older if (table := one.table("returns_snapshot")) is not None]
+    made = {**found.tables(), **over_time(found, kept.id, past, checked, acquisition)}
+    arms = experiments.arms(settings.state, ledger, scores["customer_id"].combine_chunks())
+    if arms is not None:
+        made["lift"] = lift(arms, checked, day)
+    return made, found.warnings

@@ -85,6 +85,7 @@ def _two_runs(out: Path, running: dict[str, Sandbox], shown: Any) -> dict[str, A
             "member_changes": sum(one["add"] + one["change"] + one["remove"] for one in second.audiences),
             "member_writes": writes,
         },
+        "words": second.words,
         "report": str(second.report),
         "exit_code": max(first.exit_code, second.exit_code),
     }
@@ -114,5 +115,6 @@ def _tell(found: dict[str, Any]) -> None:
     ]
     headings = ("platform", "audience", "wanted", "accepted", "pending", "unknown", "state", "lookalikes")
     show_table("Audiences, 48 hours after the first push", headings, rows)
+    click.echo(found["words"])
     click.echo(f"Second run, unchanged input: {found['second_run']['member_changes']} member changes.")
     click.echo(f"The page: {found['report']}")

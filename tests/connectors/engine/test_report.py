@@ -38,6 +38,7 @@ def test_a_page_is_one_small_file_without_addresses(data: ReportData, tmp_path: 
     assert HOSTILE not in page
     assert BREAKOUT not in page
     assert "connect-src 'none'" in page
+    assert "unsafe-eval" not in page
 
 
 def test_sections_come_in_the_order_that_matters(data: ReportData, tmp_path: Path) -> None:

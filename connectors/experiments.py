@@ -1,0 +1,85 @@
+"""Who was in which arm of an audience's holdout, and since when: recorded at a person's first selection, before any effect.
+
+The arm is a stable hash of customer and audience, so it could be computed at any time; what must be remembered is the day on
+which the person first belonged, for lift is what happens after it. Kept under the ledger's member keys, owner-only.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from connectors import tables
+from connectors.engine.pieces import Pieces
+from connectors.engine.selection import select_members
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from datetime import date
+    from pathlib import Path
+
+    import pyarrow as pa
+
+    from connectors.engine.audience import AudienceRequest
+    from connectors.engine.ledger import Ledger
+    from connectors.engine.members import Members
+
+FILE = "experiments.parquet"
+
+
+def record(state: Path, members: Members, requests: Sequence[AudienceRequest], ledger: Ledger, day: date) -> int:
+    """How many people are under observation, newcomers of today among them; erased people are taken out."""
+    import pyarrow as pa
+
+    trials = [one for one in requests if one.holdout > 0]
+    known = _read(state)
+    parts = [] if known is None else [known]
+    if trials:
+        path = select_members(members, trials, ledger, "experiments")
+        for piece in Pieces(path, members.key):
+            for number, request in enumerate(trials):
+                mine = piece.filter(piece.column(f"in_{number}").cast(pa.bool_()))
+                keys = mine.column("member_key").cast(pa.uuid()).storage
+                out = mine.column(f"out_{number}").cast(pa.bool_())
+                since, audience = pa.scalar(day, pa.date32()), pa.scalar(request.key)
+                columns = [keys, pa.repeat(audience, len(out)), out, pa.repeat(since, len(out))]
+                parts.append(pa.table(columns, names=["member_key", "audience", "held_out", "since"]))
+        path.unlink()
+    if not parts:
+        return 0
+    whole = pa.concat_tables(parts)
+    first = whole.group_by(["member_key", "audience"], use_threads=False).aggregate([("held_out", "first"), ("since", "min")])
+    first = first.rename_columns({"held_out_first": "held_out", "since_min": "since"})
+    return _write(state, first, ledger)
+
+
+def forget(state: Path, ledger: Ledger) -> None:
+    """Nothing: erased people are in no experiment."""
+    known = _read(state)
+    if known is not None:
+        _write(state, known, ledger)
+
+
+def arms(state: Path, ledger: Ledger, customer_ids: pa.Array) -> pa.Table | None:
+    """customer_id, audience, held_out, since for these customers, or None when no audience ever had a holdout."""
+    import pyarrow as pa
+
+    known = _read(state)
+    if known is None:
+        return None
+    people = pa.table({"customer_id": customer_ids, "member_key": ledger.member_keys(customer_ids).storage})
+    return people.join(known, "member_key", join_type="inner").select(["customer_id", "audience", "held_out", "since"])
+
+
+def _write(state: Path, table: pa.Table, ledger: Ledger) -> int:
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    erased = pa.array([bytes.fromhex(one) for one in ledger.tombstones()], pa.binary(16))
+    kept = table.filter(pc.invert(pc.is_in(table["member_key"], erased)))
+    tables.write(kept, state / FILE)
+    return int(kept.num_rows)
+
+
+def _read(state: Path) -> pa.Table | None:
+    path = state / FILE
+    return tables.read(path) if path.is_file() else None
