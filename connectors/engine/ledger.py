@@ -30,7 +30,7 @@ class Ledger:
     """What was sent, to where, and what the platforms said. `key` seals snapshots and deliveries at rest."""
 
     def __init__(self, folder: Path, key: bytes | None) -> None:
-        self.folder, self.key, self._running = private_folder(folder), key, False
+        self.folder, self.key = private_folder(folder), key
         self.snapshots = private_folder(folder / "snapshots")
         self.deliveries = private_folder(folder / "deliveries")
         path = folder / "journal.sqlite"

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from connectors.engine.deliveries import FIRST, REMOVALS, DeliveryWriter, open_delivery, phase_name
 from connectors.engine.diff import ADDING, Diff
 from connectors.engine.fold import LATE
+from connectors.engine.lift import keep_holdout
 from connectors.engine.lookalikes import keep_lookalikes
 from connectors.engine.outcome import PushOutcome, blank, count, fail, show_status, worst
 from connectors.engine.sending import Sender
@@ -55,28 +56,21 @@ def push(
     place ("platform/account/audience"), rows answered, rows in all. Errors of one audience don't stop the others; a state
     folder that can't be written (disk full) ends the run with FatalError: the next one goes on from there.
     """
-    started = now()
-    with ledger.run("push", started) as run:
-        groups: dict[tuple[str, str], list[PlannedAudience]] = {}
-        for item in plan.items:
-            groups.setdefault(item.account.place, []).append(item)
-        pusher = Pusher(ledger, plan.planner, run, now, progress, force)
-        with ThreadPoolExecutor(max(1, len(groups)), thread_name_prefix="push") as pool:
-            try:
-                parts = list(pool.map(pusher.account, groups.values()))
-            except (sqlite3.Error, OSError) as error:
-                raise FatalError(
-                    f"the state folder can't be written: {error}", remedy="make room on the disk, then run again to resume"
-                ) from error
-        outcomes = [one for part in parts for one in part]
-        outcome = PushOutcome(outcomes, worst([int(one["exit_code"]) for one in outcomes]))
-        ledger.end_run(run, now(), outcome.exit_code, outcomes)
+    try:
+        with ledger.run("push", now()) as run:
+            pusher = Pusher(ledger, plan.planner, run, now, progress, force)
+            outcomes = pusher.all(plan.items)
+            outcome = PushOutcome(outcomes, worst([int(one["exit_code"]) for one in outcomes]))
+            ledger.end_run(run, now(), outcome.exit_code, outcomes)
+    except (sqlite3.Error, OSError) as error:
+        remedy = "make room on the disk, then run again to resume"
+        raise FatalError(f"the state folder can't be written: {error}", remedy=remedy) from error
     return outcome
 
 
 @dataclass
 class Pusher:
-    """One run's push. `account` is called once per account, each in its own thread."""
+    """One run's push."""
 
     ledger: Ledger
     planner: Planner
@@ -84,6 +78,14 @@ class Pusher:
     now: Callable[[], datetime]
     progress: Callable[[str, int, int], None]
     force: str | None
+
+    def all(self, items: list[PlannedAudience]) -> list[dict[str, Any]]:
+        """The outcomes of all audiences: one thread per account, so that a slow platform holds nobody else."""
+        groups: dict[tuple[str, str], list[PlannedAudience]] = {}
+        for item in items:
+            groups.setdefault(item.account.place, []).append(item)
+        with ThreadPoolExecutor(max(1, len(groups)), thread_name_prefix="push") as pool:
+            return [one for part in pool.map(self.account, groups.values()) for one in part]
 
     def account(self, items: list[PlannedAudience]) -> list[dict[str, Any]]:
         """The outcomes of one account's audiences, in order."""
@@ -115,6 +117,8 @@ class Pusher:
         if handle is not None and pending_batches(self.ledger, item.place):
             open_still = settle(self.ledger, connector, handle, item.place, self.now())
         item = self._current(item, status)
+        if item.request.holdout:
+            keep_holdout(self.ledger, item.request.key, item.request.holdout, self.now())
         outcome.update(item.row())
         outcome["notes"] += open_still
         if item.guardrails and not self._forced(item):

@@ -6,6 +6,7 @@ import json
 from typing import TYPE_CHECKING, Any
 
 from connectors.engine.deliveries import open_delivery
+from connectors.engine.lift import holdouts
 from connectors.errors import SyncError
 from connectors.protocol import AudienceHandle, AudienceSpec
 
@@ -19,7 +20,7 @@ SHOWN_RUNS = 20
 
 
 def status(ledger: Ledger, connectors: Sequence[Connector] | None = None) -> dict[str, Any]:
-    """Plain data: `runs` (oldest first), `audiences`, `lookalikes`, `overrides`, `forgotten` (how many customers).
+    """Plain data: `runs` (oldest first), `audiences`, `lookalikes`, `holdouts`, `overrides`, `forgotten` (how many customers).
 
     Per audience: platform, account, audience, name, remote_id, members, pending, undelivered, open_delivery, updated_at; with
     `connectors` also what the platform says now: state, size_lower, size_upper, match_rate, detail. Changes nothing.
@@ -34,6 +35,7 @@ def status(ledger: Ledger, connectors: Sequence[Connector] | None = None) -> dic
             "SELECT platform, account, audiences.key AS audience, lookalikes.name, lookalikes.remote_id, made_at "
             "FROM lookalikes JOIN audiences ON audiences.id = lookalikes.audience ORDER BY platform, account, lookalikes.name"
         ),
+        "holdouts": holdouts(ledger),
         "overrides": ledger.journal.rows("SELECT * FROM overrides ORDER BY at"),
         "forgotten": erased["n"],
     }

@@ -111,9 +111,7 @@ def main() -> None:
         process.join()
         limit, slow = reading(folder), peer(folder) * ROWS / PEER_ROWS
         print(f"{ROWS:,} wanted x {ROWS:,} held, {CHURN:,} in and {CHURN:,} out: found {counts}, rows to send {sent}")
-        print(
-            f"compare {compared:.1f} s; compare and write what is to be sent {planned:.1f} s (goal: under 20 s), {cpu:.1f} CPU s"
-        )
+        print(f"compare {compared:.1f} s; with all to be sent written {planned:.1f} s (goal: 20 s), {cpu:.1f} CPU s")
         print(f"snapshot rolled forward ({after:,} rows) {folded:.1f} s; peak memory {peak:,.0f} MB (goal: under 2,000 MB)")
         print(f"reading both files once {limit:.1f} s: ratio {planned / limit:.1f}")
         print(f"pandas merge of digests alone, scaled up, {slow:.1f} s: {slow / compared:.1f} times the time of compare")

@@ -21,9 +21,9 @@ from tests.faults.stage import connect, request_of, small_batches
 
 
 def run(
-    name: str, addresses: dict[str, str], folder: str, people: list[Any], now: datetime, commit: int, refresh: bool
+    name: str, addresses: dict[str, str], folder: str, people: list[Any], now: datetime, commit: int, refresh: bool, room: int
 ) -> None:
-    """Nothing, or no return at all: the process dies before commit number `commit` (counted from 1; 0: never), or runs out of disk."""
+    """Nothing, or no return: the process dies before commit number `commit` (from 1; 0: never) or runs out of disk."""
     left = commit
 
     def count(journal: Journal, commit: Any = Journal.commit) -> None:
