@@ -89,6 +89,9 @@ class Capabilities:
     results: bool = True
     report_history_days: int = 37 * 30
     report_restatement_days: int = 28  # conversions of past days keep changing this long
+    predicted_values: bool = False  # the connector is an `EventConnector` too
+    value_batch_rows: int = 1_000  # events in one batch handed to `send_values`
+    value_age_days: float = 28  # older orders are refused
 
 
 @dataclass(frozen=True, slots=True)
@@ -217,6 +220,35 @@ class Check:
     remedy: str = ""
 
 
+@dataclass(frozen=True, slots=True)
+class ValueSignal:
+    """Where an account wants predicted values, as its settings say: never where real purchases are counted.
+
+    `target`: dataset, pixel or conversion action; `event`: the event's name there; `column`: of scores; `days`: for customers
+    whose first order is at most so old; `currency`: the account's ("": the business's).
+    """
+
+    target: str
+    event: str
+    column: str = "clv"
+    days: int = 7
+    currency: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ValueBatch:
+    """Predicted values for one call. `chunks()` yields the recipe's columns (a person's first row) and, never null:
+
+    `event_id` (text, always the same for a customer's first order), `at` (timestamp of that order, UTC), `value`
+    (decimal128(18, 2), positive), `currency`, `external_id` (SHA-256 of the customer's id, binary(32)), `limited` (limited data
+    use); and where known `order_id`, `bucket` (high, middle, low), `click_id` (of a click on this platform).
+    """
+
+    id: str
+    rows: int
+    chunks: Callable[[], Iterator[pa.RecordBatch]]
+
+
 class Connector(Protocol):
     """An account on a platform. Errors are those of `connectors.errors`; retries happen inside, in `client.py`."""
 
@@ -257,6 +289,20 @@ class Connector(Protocol):
 
     def close(self) -> None:
         """Nothing: connections are closed."""
+        ...
+
+
+class EventConnector(Protocol):
+    """What a connector has besides where `Capabilities.predicted_values` says so: predicted values as events of their own."""
+
+    signal: ValueSignal | None  # None: the account wants none
+
+    def send_values(self, batch: ValueBatch) -> Receipt:
+        """The receipt of one batch. Events known by their id are not counted twice by the platform."""
+        ...
+
+    def settle_values(self, reference: str, rows: int) -> Receipt:
+        """The outcome of events that were pending."""
         ...
 
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import Annotated, Any, Self
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import AfterValidator, BaseModel, ConfigDict
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from connectors.errors import ConfigurationError
 
@@ -49,6 +49,14 @@ def is_loopback(address: str) -> bool:
     host = address.removeprefix("insecure:").removeprefix("http://").removeprefix("https://").split("/")[0]
     name = host.rpartition(":")[0] if not host.endswith("]") and ":" in host else host
     return name in LOOPBACK or name.startswith("127.")
+
+
+class PredictedValue(Model):
+    """Predicted values of new customers as events of their own: the base of each platform's own block `predicted_value`."""
+
+    value: Literal["clv", "lifetime_value"] = "clv"
+    days: Annotated[int, Field(ge=1, le=28)] = 7
+    """For customers whose first order is at most so many days old."""
 
 
 class AccountSettings(Model):

@@ -54,6 +54,9 @@ CAPABILITIES = Capabilities(
     lookalike_immutable=True,
     report_history_days=37 * 30,
     report_restatement_days=30,
+    predicted_values=True,
+    value_batch_rows=2_000,
+    value_age_days=28,
 )
 
 

@@ -14,9 +14,10 @@ from connectors.google.jobs import Jobs
 from connectors.google.lookalikes import Lookalikes
 from connectors.google.members import Members
 from connectors.google.results import Results
-from connectors.google.value_events import ValueEvents
+from connectors.google.value_events import ValueEvents, action_of, of_batch
 from connectors.google.values import Values
-from connectors.protocol import AudienceState, Check, Operation, utc_now
+from connectors.protocol import AudienceState, Check, Operation, ValueSignal, utc_now
+from connectors.settings import PredictedValue
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
         Capabilities,
         LookalikeSpec,
         Receipt,
+        ValueBatch,
     )
 
 UNREACHED = "check data_manager_endpoint and ads_endpoint, and the way there; run again when they answer"
@@ -59,6 +61,7 @@ class GoogleConnector:
         self._members_api = Members(self.client, now)
         self._members: Members | Jobs = self._members_api
         self._value_events = ValueEvents(self.client)
+        self.signal = _signal(settings, account)
         if settings.members_api == "ads_jobs":
             self._members = Jobs(self.client)
             self.capabilities = replace(capabilities, operations=capabilities.operations - {Operation.REPLACE})
@@ -155,6 +158,14 @@ class GoogleConnector:
         """What became of pending events; those with an event id that Google has already are rejected as duplicates."""
         return self._members_api.settle_requests(reference, rows)
 
+    def send_values(self, batch: ValueBatch) -> Receipt:
+        """The receipt of one batch of the engine's predicted values: what Google took is pending."""
+        return self.send_predicted_values(of_batch(chunk) for chunk in batch.chunks())
+
+    def settle_values(self, reference: str, rows: int) -> Receipt:
+        """What became of pending events."""
+        return self.settle_predicted_values(reference, rows)
+
     def clicks(self, since: date, until: date) -> Iterator[Click]:
         """Clicks by gclid with their campaign, 90 days back."""
         return self._results.clicks(since, until)
@@ -162,3 +173,8 @@ class GoogleConnector:
     def close(self) -> None:
         """Nothing: connections are closed."""
         self.client.close()
+
+
+def _signal(settings: GoogleSettings, account: GoogleAccount) -> ValueSignal | None:
+    action, wanted = action_of(settings, account), account.predicted_value or PredictedValue()
+    return ValueSignal(action, "conversion", wanted.value, wanted.days, account.currency) if action else None

@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 
 from pydantic import BeforeValidator, Field, model_validator
 
-from connectors.settings import AccountSettings, Model, PlatformSettings, Secret, is_loopback
+from connectors.settings import AccountSettings, Model, PlatformSettings, PredictedValue, Secret, is_loopback
 
 DATA_MANAGER = "datamanager.googleapis.com:443"
 ADS = "googleads.googleapis.com:443"
@@ -53,6 +53,12 @@ class GoogleCredentials(Model):
         return self
 
 
+class GooglePredictedValue(PredictedValue):
+    """Predicted values as conversions of an action made for them alone, so that real purchase values stay what they are."""
+
+    action: Annotated[str, BeforeValidator(str), Field(pattern=r"^[0-9]+$")]
+
+
 class GoogleAccount(AccountSettings):
     """One Google Ads account; `login_account_id` is the manager account through which the credentials reach it."""
 
@@ -61,6 +67,8 @@ class GoogleAccount(AccountSettings):
     currency: str = ""
     """Only needed when reports must be in a known currency before the first row; else Google says it."""
     timezone: str = ""
+    predicted_value: GooglePredictedValue | None = None
+    """Off, unless the platform's predicted_value_action is set."""
 
 
 class GoogleSettings(PlatformSettings):

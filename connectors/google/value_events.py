@@ -21,12 +21,14 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
     from connectors.google.client import GoogleClient
+    from connectors.google.settings import GoogleAccount, GoogleSettings
     from connectors.protocol import Receipt
 
 PER_REQUEST = 2_000
 BUCKETS = {"low": 1, "middle": 2, "high": 3}
 OTHER_SOURCE = 5
 CLICKS = ("gclid", "gbraid", "wbraid")
+UNUSED = ("external_id", "limited", "order_id")
 NEEDED = ("event_id", "at", "value", "currency")
 
 
@@ -38,11 +40,11 @@ class ValueEvents:
 
     def send(self, chunks: Iterable[pa.RecordBatch]) -> Receipt:
         """The receipt: events that Google took are pending, those it refused are named."""
-        action = self._client.settings.predicted_value_action
+        action = action_of(self._client.settings, self._client.account)
         if not action:
             raise ConfigurationError(
                 "no conversion action for predicted values is set",
-                remedy="make one in Google Ads for predictions alone, then set google.predicted_value_action to its id",
+                remedy="make one in Google Ads for predictions alone, then set the account's predicted_value to its id",
                 platform="google",
             )
         held = list(chunks)
@@ -71,6 +73,17 @@ class ValueEvents:
             return answered(str(answer.request_id), client.settings.data_manager_endpoint)
 
         return client.call("ingestion write", invoke, write=True, members=True)
+
+
+def action_of(settings: GoogleSettings, account: GoogleAccount) -> str:
+    """Id of the account's conversion action for predicted values: its own, else the platform's; "" switches them off."""
+    return account.predicted_value.action if account.predicted_value else settings.predicted_value_action
+
+
+def of_batch(chunk: pa.RecordBatch) -> pa.RecordBatch:
+    """The engine's rows under the names that are used here, without what Google doesn't take."""
+    names = [name for name in chunk.schema.names if name not in UNUSED]
+    return chunk.select(names).rename_columns(["gclid" if name == "click_id" else name for name in names])
 
 
 def _identifiers(chunk: pa.RecordBatch) -> pa.RecordBatch:

@@ -5,14 +5,15 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from connectors.errors import SyncError
+from connectors.errors import ConfigurationError, SyncError
 from connectors.meta import CAPABILITIES
 from connectors.meta.audiences import Audiences, terms_accepted
 from connectors.meta.client import GraphClient
 from connectors.meta.codes import TOS, VALUE_TOS
 from connectors.meta.lookalikes import Lookalikes
 from connectors.meta.results import Insights
-from connectors.protocol import Check, Receipt
+from connectors.meta.values import APPEND_VALUE, Values
+from connectors.protocol import Check, Receipt, ValueSignal
 from connectors.settings import reveal
 
 if TYPE_CHECKING:
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
         CampaignDay,
         Capabilities,
         LookalikeSpec,
+        ValueBatch,
     )
 
 
@@ -53,6 +55,11 @@ class MetaConnector:
         self._audiences = Audiences(self._client, account, self.capabilities.recipe.fields, settings.limited_data_use)
         self._lookalikes = Lookalikes(self._client, account, self._audiences)
         self._insights = Insights(self._client, settings, account, now=now, sleep=sleep)
+        wanted = account.predicted_value
+        self.signal = (
+            ValueSignal(wanted.dataset_id, APPEND_VALUE, wanted.value, wanted.days, account.currency) if wanted else None
+        )
+        self._values = Values(self._client, self.capabilities.recipe.fields, settings.limited_data_use, now)
 
     def check(self) -> Sequence[Check]:
         """Token and account, currency and zone, both terms of service, the audience list, a report; changes nothing."""
@@ -101,6 +108,16 @@ class MetaConnector:
     def find_or_create_lookalike(self, seed: AudienceHandle, spec: LookalikeSpec) -> AudienceHandle:
         """The lookalike of a ready seed."""
         return self._lookalikes.find_or_create(seed, spec)
+
+    def send_values(self, batch: ValueBatch) -> Receipt:
+        """The receipt of predicted values, sent to the account's dataset as AppendValue events."""
+        if self._account.predicted_value is None:
+            raise ConfigurationError("no dataset for predicted values is set", remedy="set predicted_value", platform="meta")
+        return self._values.send(self._account.predicted_value, batch)
+
+    def settle_values(self, reference: str, rows: int) -> Receipt:
+        """All events accepted: Meta answers in the receipt and leaves nothing pending."""
+        return Receipt(accepted=rows, reference=reference)
 
     def remove_everywhere(self, batch: Batch) -> Receipt:
         """The receipt for people removed from every customer list of the account, also lists that others made."""

@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, Field, model_validator
 
-from connectors.settings import AccountSettings, Model, PlatformSettings, Secret, is_loopback
+from connectors.settings import AccountSettings, Model, PlatformSettings, PredictedValue, Secret, is_loopback
 
 API_BASE = "https://graph.facebook.com"
 API_VERSION = "v26.0"
@@ -35,6 +35,15 @@ def _version(text: str) -> str:
     return text
 
 
+class MetaPredictedValue(PredictedValue):
+    """Predicted values as AppendValue events: the dataset (pixel) of the real purchases, and what those are called there."""
+
+    dataset_id: Annotated[str, Field(pattern=r"^[0-9]{1,20}$")]
+    purchase_event: Annotated[str, Field(min_length=1)] = "Purchase"
+    """The event whose orders get a predicted value; it must carry the same order ids."""
+    days: Annotated[int, Field(ge=1, le=7)] = 7
+
+
 class MetaAccount(AccountSettings):
     """One ad account. `currency` and `timezone` are checked against Meta's own by `clvsync check`."""
 
@@ -46,6 +55,7 @@ class MetaAccount(AccountSettings):
     )
     allow_international_seeds: bool = False
     credentials: MetaCredentials | None = None  # instead of the platform's
+    predicted_value: MetaPredictedValue | None = None  # off
 
 
 def _base(text: str) -> str:

@@ -47,6 +47,9 @@ CAPABILITIES = Capabilities(
     lookalike_minimum=1000,
     lookalike_immutable=True,
     exclusion_path="stream",
+    predicted_values=True,
+    value_batch_rows=1_000,
+    value_age_days=28,
 )
 
 EMAIL_RULES = {"plain": "email_plain", "without_tag": "email_without_tag", "bare": "email_bare"}

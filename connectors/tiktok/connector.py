@@ -8,7 +8,7 @@ import time
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from connectors.errors import FatalError, SyncError
+from connectors.errors import ConfigurationError, FatalError, SyncError
 from connectors.protocol import (
     AudienceHandle,
     AudienceSpec,
@@ -17,6 +17,7 @@ from connectors.protocol import (
     Check,
     Operation,
     Receipt,
+    ValueSignal,
     utc_now,
 )
 from connectors.settings import reveal
@@ -27,12 +28,13 @@ from connectors.tiktok.lookalikes import Lookalikes
 from connectors.tiktok.pace import Pacer
 from connectors.tiktok.results import Results
 from connectors.tiktok.segments import Segments
+from connectors.tiktok.values import Values
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
     from datetime import date, datetime
 
-    from connectors.protocol import Batch, CampaignDay, Capabilities, LookalikeSpec
+    from connectors.protocol import Batch, CampaignDay, Capabilities, LookalikeSpec, ValueBatch
     from connectors.tiktok.settings import TikTokAccount, TikTokSettings
 
 LEVELS = (10.0, 20.0, 30.0, 50.0)  # calls a second that TikTok grants an app: basic, advanced, premium, ultimate
@@ -84,6 +86,11 @@ class TikTokConnector:
         self._segments = Segments(self._directory, columns)
         self._lookalikes = Lookalikes(self._directory, settings.lookalike)
         self._results = Results(self._client, self.account_id, account.currency, list(settings.purchases), now)
+        wanted = account.predicted_value
+        self.signal = (
+            ValueSignal(wanted.pixel_code, wanted.event, wanted.value, wanted.days, account.currency) if wanted else None
+        )
+        self._values = Values(self._client, columns)
 
     def check(self) -> Sequence[Check]:
         """Token, account, currency and time zone, and the permission for audiences; changes nothing."""
@@ -148,6 +155,16 @@ class TikTokConnector:
     def campaign_days(self, since: date, until: date) -> Iterator[CampaignDay]:
         """Results of every ad, deleted ones too."""
         return self._results.days(since, until)
+
+    def send_values(self, batch: ValueBatch) -> Receipt:
+        """The receipt of predicted values, sent to the account's pixel as a custom event."""
+        if self._account.predicted_value is None:
+            raise ConfigurationError("no pixel for predicted values is set", remedy="set predicted_value", platform="tiktok")
+        return self._values.send(self._account.predicted_value, batch)
+
+    def settle_values(self, reference: str, rows: int) -> Receipt:
+        """All events accepted: TikTok answers for a call as a whole and leaves nothing pending."""
+        return Receipt(accepted=rows, reference=reference)
 
     def close(self) -> None:
         """Nothing: connections are closed."""

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Literal, Self
+import re
+from typing import Annotated, Literal, Self
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import AfterValidator, Field, field_validator, model_validator
 
-from connectors.settings import AccountSettings, Model, PlatformSettings, Secret, is_loopback
+from connectors.settings import AccountSettings, Model, PlatformSettings, PredictedValue, Secret, is_loopback
 
 VERSION = "/open_api/v1.3"
 
@@ -19,11 +20,36 @@ class Credentials(Model):
     secret: Secret | None = None
 
 
+STANDARD_EVENTS = frozenset(
+    "addpaymentinfo addtocart addtowishlist clickbutton completepayment completeregistration contact customizeproduct download "
+    "findlocation initiatecheckout lead placeanorder purchase schedule search starttrial submitapplication submitform "
+    "subscribe viewcontent".split()
+)
+
+
+def _custom(name: str) -> str:
+    if not re.fullmatch(r"[A-Za-z][A-Za-z0-9_]{0,49}", name):
+        raise ValueError("an event's name is letters, digits and _, up to 50")
+    if name.replace("_", "").lower() in STANDARD_EVENTS:
+        raise ValueError(f"{name} is one of TikTok's own events; predicted values need an event of their own name")
+    return name
+
+
+class TikTokPredictedValue(PredictedValue):
+    """Predicted values as a custom event of a pixel, never one that counts real purchases."""
+
+    pixel_code: Annotated[str, Field(pattern=r"^[A-Z0-9]{5,40}$")]
+    page_url: Annotated[str, Field(pattern=r"^https?://[^\s]+$")]
+    """A page of your shop: TikTok takes no web event without one."""
+    event: Annotated[str, AfterValidator(_custom)] = "PredictedValue"
+
+
 class TikTokAccount(AccountSettings):
     """One advertiser. `currency` and `timezone`, when given, must be the account's own: `check` compares them."""
 
     currency: str = ""
     timezone: str = ""
+    predicted_value: TikTokPredictedValue | None = None  # off
 
 
 class LookalikeOptions(Model):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from connectors.sandbox import Response, Sandbox
-from connectors.tiktok.sandbox import lookalikes, reports, wire, world
+from connectors.tiktok.sandbox import events, lookalikes, reports, wire, world
 from connectors.tiktok.sandbox.audiences import Audiences, from_document, to_document
 from connectors.tiktok.sandbox.files import Files, multipart
 from connectors.tiktok.sandbox.limits import READ, REPORT, WRITE, Access, Limits
@@ -34,6 +34,7 @@ ROUTES: dict[str, Handler] = {
     "/dmp/custom_audience/lookalike/update/": ("POST", WRITE, "refresh"),
     "/segment/audience/": ("POST", WRITE, "segment"),
     "/segment/mapping/": ("POST", WRITE, "mapping"),
+    "/event/track/": ("POST", 0, "event"),
     "/report/integrated/get/": ("GET", REPORT, "report"),
     "/report/task/create/": ("POST", REPORT, "task_create"),
     "/report/task/check/": ("GET", REPORT, "task_check"),
@@ -54,6 +55,8 @@ class TikTokSandbox(Sandbox):
         self.files, self.tasks = Files(), Tasks()
         self.audiences = Audiences(self.files, self.clock.now)
         self.segments = Segments(self.audiences)
+        self.events: list[dict[str, Any]] = []
+        self.pixels: set[str] = set()  # empty: any
         self.accounts: dict[str, reports.Account] = {}
         self.apps: dict[str, str] = {}  # app id -> secret
         self.account = reports.Account()
@@ -69,8 +72,8 @@ class TikTokSandbox(Sandbox):
         return {"address": address, "admin": address if same else self.listen(self.handle, int(admin or 0)).address}
 
     def state(self, *, members: bool = True) -> dict[str, Any]:
-        """Audiences with members as sent (hex digests by kind), and lookalikes."""
-        return self.audiences.state(members=members)
+        """Audiences with members as sent (hex digests by kind), lookalikes, and events (each id once per source and name)."""
+        return {**self.audiences.state(members=members), "events": self.events}
 
     def dump(self) -> dict[str, Any]:
         """Clock, audiences and the last id."""
@@ -194,6 +197,17 @@ class TikTokSandbox(Sandbox):
         data, note["operation"] = self.segments.audience(body, wire.identifier(body, "advertiser_id"))
         note["audience"] = data["audience_id"]
         return wire.envelope(data)
+
+    def _event(self, request: Request, body: dict[str, Any], note: dict[str, Any]) -> Response:
+        note["operation"] = "event"
+        taken = events.receive(body, self.pixels, self.clock.now().timestamp())
+        note["rows"] = len(taken)
+        known = {(one["source"], one["event"], one["event_id"]) for one in self.events}
+        for one in taken:
+            key = (one["source"], one["event"], one["event_id"])
+            self.events += [] if key in known else [one]
+            known.add(key)
+        return wire.envelope()
 
     def _mapping(self, request: Request, body: dict[str, Any], note: dict[str, Any]) -> Response:
         action, audiences, note["rows"], note["identifiers"] = self.segments.mapping(body)

@@ -126,3 +126,25 @@ def test_events_that_google_refuses(world: World, made: Callable[[World], list[d
     answer = requests.post(f"{world.addresses['data_manager']}/v1/events:ingest", json=body, timeout=10)
     assert refusal((answer.status_code, answer.json()))[:2] == (400, reason)
     assert world.sandbox.store.events == []
+
+
+def test_the_engine_sends_through_the_accounts_own_action(world: World, transport: str) -> None:
+    from connectors.protocol import ValueBatch
+
+    world.sandbox.store.actions = {ACTION}
+    connector = world.connect(transport, accounts=[{"account_id": ACCOUNT, "predicted_value": {"action": 777001, "days": 3}}])
+    assert connector.signal is not None
+    assert (connector.signal.target, connector.signal.days, connector.signal.column) == (ACTION, 3, "clv")
+    extra = {
+        "external_id": pa.array([digest("id")] * 2, pa.binary(32)),
+        "limited": [False, True],
+        "order_id": ["o0", None],
+        "click_id": ["CjwK", None],
+    }
+    rows = values(2, **extra)
+    receipt = connector.send_values(ValueBatch("b", 2, lambda: iter([rows])))
+    assert (receipt.pending, receipt.rejected) == (2, {})
+    assert [one.get("gclid") for one in world.sandbox.state()["events"]] == ["CjwK", None]
+    world.sandbox.clock.advance(hours=1)
+    assert connector.settle_values(receipt.reference, 2).accepted == 2
+    assert world.connect(transport).signal is None
