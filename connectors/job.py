@@ -6,15 +6,17 @@ import os
 from collections.abc import Callable
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
+from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
-from connectors import clicks, paperwork, scored, sources, translate, writeback
+from connectors import clicks, experiments, newcomers, paperwork, scored, sources, translate, writeback
 from connectors.archive import Archive, Run
 from connectors.engine import forget as erasing
 from connectors.engine import pull as pulling
 from connectors.engine import push as pushing
 from connectors.engine import status as standing
+from connectors.engine import values as signalling
 from connectors.engine.ledger import open_ledger
 from connectors.engine.members import build_members
 from connectors.engine.outcome import worst
@@ -161,6 +163,7 @@ def forget(settings: Settings, ids: Sequence[str], *, now: Clock = utc_now, show
     shown("erasing", 0, 0)
     with _opened(settings, now) as (ledger, accounts):
         found = erasing.forget(ledger, ids, accounts, work=_work(settings), now=now)
+        experiments.forget(settings.state, ledger)
     rows = Archive(settings.state).forget(ids)
     paperwork.forget(settings)
     found["notes"] += writeback.forget(settings, ids)
@@ -249,9 +252,33 @@ def _send(
         outcome.audiences, outcome.exit_code = sent.audiences, sent.exit_code
         paperwork.keep_match(Archive(settings.state).runs()[-1], made)
         if judged.refusals and not force:
-            return  # what the gate holds back from platforms doesn't go to other systems either
+            return  # what the gate holds back from audiences goes nowhere else either
+        if not only:
+            outcome.signals = _signal(settings, made, ledger, accounts, now=now, shown=shown)
+        experiments.record(settings.state, made.members, translate.requests(settings), ledger, judged.as_of)
         outcome.written_back = writeback.write(settings, judged.scores, made.members, ledger)
-        outcome.exit_code = worst([outcome.exit_code, outcome.written_back.get("exit_code", 0)])
+        codes = [one.pop("exit_code") for one in outcome.signals] + [outcome.written_back.get("exit_code", 0)]
+        outcome.exit_code = worst([outcome.exit_code, *codes])
+
+
+def _signal(
+    settings: Settings, made: Plan, ledger: Ledger, accounts: Sequence[Account], *, now: Clock, shown: Progress
+) -> list[dict[str, Any]]:
+    """Predicted values of new customers to the accounts that ask for them; orders are read again only if one does."""
+    days = [signal.days for one in accounts if (signal := signalling.wants_values(one))]
+    if not days:
+        return []
+    shown("sending predicted values", 0, 0)
+    return signalling.send_values(
+        ledger,
+        made.members,
+        newcomers.first_orders(settings, now() - timedelta(days=max(days))),
+        accounts,
+        identified=made.identified,
+        rates=newcomers.newest_rates(settings),
+        maximum=Decimal(str(settings.audiences.guardrails.max_value)),
+        now=now,
+    )
 
 
 @contextmanager

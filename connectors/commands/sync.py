@@ -140,6 +140,13 @@ def _tell(found: Outcome, as_json: bool) -> int:
     for reason in found.refusals:
         say(f"model gate: {reason}")
     show_table("Audiences", SENT, rows_of(found.audiences, SENT))
+    for one in found.signals:
+        rejected = sum(one["rejected"].values())
+        click.echo(
+            f"Predicted values to {one['platform']} {one['account']} ({one['event']}): {one['sent']:,} sent, "
+            f"{one['accepted']:,} accepted, {rejected:,} rejected, {one['pending']:,} pending, {one['unknown']:,} unknown"
+            + (f"; {one['detail']}" if one["detail"] else "")
+        )
     if back := found.written_back:
         click.echo(back["detail"] or f"Written back: {back['rows']:,} customers to {back['place']}")
     if found.report:
