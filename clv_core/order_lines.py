@@ -43,8 +43,8 @@ def instant(source: OrderSource, timezone: str) -> str:
     """
     name, kind = source.raw("ordered_at"), source.type("ordered_at")
     zone = "'" + timezone.replace("'", "''") + "'"
-    if kind == "TIMESTAMP WITH TIME ZONE":
-        return f"timezone({zone}, {name})"
+    if "TIME ZONE" in kind or kind.startswith("TIMESTAMPTZ"):
+        return f"timezone({zone}, CAST({name} AS TIMESTAMPTZ))"
     if kind == "DATE" or kind.startswith("TIMESTAMP"):
         return f"CAST({name} AS TIMESTAMP)"
     if kind in _INTEGERS:

@@ -86,8 +86,9 @@ def test_days_are_cut_in_the_time_zone_of_the_business(tmp_path: Path) -> None:
     assert found == {"zoned": second, "offset": second, "compact": second, "local": first, "plain": first, "number": first}
 
 
-def test_typed_times_are_cut_too() -> None:
-    at = pa.array([datetime(2024, 1, 1, 23, 30, tzinfo=UTC)], pa.timestamp("us", "UTC"))
+@pytest.mark.parametrize("unit", ["s", "ms", "us", "ns"])
+def test_typed_times_are_cut_too(unit: str) -> None:
+    at = pa.array([datetime(2024, 1, 1, 23, 30, tzinfo=UTC)], pa.timestamp(unit, "UTC"))
     source = pa.table({"customer_id": ["a"], "ordered_at": at, "amount": [1]})
     assert days(check_orders(source, OrderRules(timezone="Asia/Tokyo")))[0][1] == date(2024, 1, 2)
     assert days(check_orders(source))[0][1] == date(2024, 1, 1)
