@@ -77,6 +77,8 @@ def money(source: OrderSource, canonical: str) -> str:
     name, kind = source.raw(canonical), source.type(canonical)
     if kind == "FLOAT":
         name = f"round(CAST({name} AS DOUBLE), 4)"
+    elif kind == "VARCHAR":
+        name = f"nullif({name}, '')"  # a bare column would be cast by DuckDB's CSV reader, which stops at the first bad one
     return f"try_cast({name} AS {MONEY})"
 
 

@@ -201,6 +201,26 @@ def test_a_bad_row_is_named(tmp_path: Path, line: str, row: int, column: str) ->
     assert [problem.row for problem in error.problems] == [2, 3]
 
 
+@pytest.mark.parametrize(
+    ("date_text", "amount", "column"), [("2024-01-01", "x", "amount"), ("soon", "5", "date"), ("", "5", "date")]
+)
+@pytest.mark.parametrize("name", ["orders.csv", "orders.jsonl"])
+def test_a_bad_row_is_named_in_the_plainest_file_too(
+    tmp_path: Path, name: str, date_text: str, amount: str, column: str
+) -> None:
+    rows = [("a", "2024-01-01", "5")] * 3 + [("b", date_text, amount)]
+    text = "customer_id,date,amount\n" + "".join(",".join(row) + "\n" for row in rows)
+    if name == "orders.jsonl":
+        text = "".join(f'{{"customer_id": "{c}", "date": "{d}", "amount": "{a}"}}\n' for c, d, a in rows)
+    error = refused(orders(tmp_path, text, name))
+    assert (error.row, error.column) == (4, column)
+
+
+def test_quoted_line_breaks_are_read(tmp_path: Path) -> None:
+    text = 'customer_id,date,amount,note\n1,2024-01-01,5,"a, b\nc"\n2,2024-01-01,6,"a"\n'
+    assert [row[2] for row in days(check_orders(orders(tmp_path, text)))] == [5.0, 6.0]
+
+
 def test_non_finite_numbers_in_typed_columns_are_refused() -> None:
     source = table(customer_id=["a", "b"], date=["2024-01-01"] * 2, amount=[1.0, float("nan")])
     assert (refused(source).row, refused(source).value) == (2, "nan")
