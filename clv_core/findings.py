@@ -40,7 +40,7 @@ class InputError(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """Something noticed that doesn't stop: how often, where it shows (data row from 1), what it means or what to do about it."""
+    """Something noticed that doesn't stop: how often, where it shows (data row from 1), what to do about it."""
 
     kind: str
     count: int
