@@ -37,7 +37,7 @@ def first_orders(settings: Settings, since: datetime) -> pa.Table:
                 WHERE amount >= 0 AND moment IS NOT NULL GROUP BY customer_id)
             SELECT customer_id, order_id, timezone('{zone}', moment) AS at, CAST(moment AS DATE) AS day FROM firsts
             WHERE timezone('{zone}', moment) >= $since"""
-        return connection.execute(query, {"since": since}).to_arrow_table()
+        return connection.sql(query, params={"since": since}).to_arrow_table()
 
 
 def newest_rates(settings: Settings) -> dict[str, Decimal]:
