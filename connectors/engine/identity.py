@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
     from connectors.protocol import Recipe
 
-CHUNK_ROWS = 196_608  # more rows make repeated names worth recognising, fewer keep memory low
+CHUNK_ROWS = 393_216  # more rows make repeated names worth recognising, fewer keep memory low
 In = TypeVar("In")
 Out = TypeVar("Out")
 

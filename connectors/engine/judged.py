@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import polars as pl
 
-from connectors.engine.digests import WIDTH, packed, sha256
+from connectors.engine.digests import WIDTH, digest_rows, packed, sha256
 from connectors.engine.distinct import distinct
 from connectors.engine.identity_report import FieldReport
 from connectors.engine.normalise import RULES
@@ -104,9 +104,9 @@ def carried(settled: Settled, *, hashed: bool) -> tuple[NDArray[np.int64], NDArr
     """The places of the good values, and what travels of them: rows of 32 bytes, or text."""
     if not hashed:
         return _present(settled.values), None, settled.values.drop_nulls()
-    digests = sha256(settled.values)
-    if settled.digests is not None:
-        digests = settled.digests.zip_with(settled.digests.is_not_null(), digests)
+    if settled.digests is None:
+        return _present(settled.values), digest_rows(settled.values.drop_nulls()), None
+    digests = settled.digests.zip_with(settled.digests.is_not_null(), sha256(settled.values))
     return _present(digests), packed(digests.drop_nulls()), None
 
 

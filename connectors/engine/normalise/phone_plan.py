@@ -36,16 +36,33 @@ class Plan:
 @cache
 def international() -> tuple[str, str]:
     """Two patterns of E.164 digits: what a number must match, and what it must not, for it to be settled as it stands."""
-    shapes, prefixes = [], []
+    codes: dict[str, list[str]] = {}
+    prefixes: dict[str, list[str]] = {}
     for code in phonenumbers.COUNTRY_CODE_TO_REGION_CODE:
         metadata = _main(code)
         prefix = metadata.national_prefix_for_parsing if metadata else None
         if metadata is None or (prefix and re.match(prefix, "")):
             continue  # a prefix that may be nothing at all needs the parser (Argentina)
-        shapes.append(f"{code}(?:{'|'.join(f'[0-9]{{{size}}}' for size in _lengths(metadata))})")
+        codes.setdefault(_digits(_lengths(metadata)), []).append(str(code))
         if prefix:
-            prefixes.append(f"{code}(?:{_ascii(prefix)})")
-    return f"^(?:{'|'.join(shapes)})$", f"^(?:{'|'.join(prefixes)})"
+            prefixes.setdefault(_ascii(prefix), []).append(str(code))
+    return f"^(?:{_grouped(codes)})$", f"^(?:{_grouped(prefixes)})"
+
+
+def _grouped(codes: dict[str, list[str]]) -> str:
+    """One pattern: each key after any of its calling codes. Small, for it is compiled anew for every chunk."""
+    return "|".join(f"(?:{'|'.join(own)})(?:{rest})" for rest, own in codes.items())
+
+
+def _digits(lengths: tuple[int, ...]) -> str:
+    """As many digits as one of the lengths; runs of lengths as one range."""
+    runs: list[list[int]] = []
+    for size in sorted(lengths):
+        if runs and size == runs[-1][1] + 1:
+            runs[-1][1] = size
+        else:
+            runs.append([size, size])
+    return "|".join(f"[0-9]{{{first},{last}}}" for first, last in runs)
 
 
 @cache
