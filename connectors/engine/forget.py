@@ -92,6 +92,7 @@ class _Eraser:
         run: int,
     ) -> None:
         self._ledger, self._keys, self._accounts, self._work, self._now = ledger, keys, accounts, work, now
+        self._run = run
         self._planner = Planner(ledger, work, os.urandom(32), now(), Source(now().date()))
         self._pusher = Pusher(ledger, self._planner, run, now, lambda what, done, total: None, None)
 
@@ -109,7 +110,7 @@ class _Eraser:
         fold_open(self._ledger, account.connector, place, self._now())
         if row["remote_id"] and pending_batches(self._ledger, place):
             handle = AudienceHandle(*account.place, spec, row["remote_id"], row["path"])
-            settle(self._ledger, account.connector, handle, place, self._now())
+            settle(self._ledger, account.connector, handle, place, self._now(), self._run)
         row = self._ledger.audience(place) or row
         held = self._held(row)
         if not held:

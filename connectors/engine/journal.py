@@ -33,7 +33,8 @@ MIGRATIONS: tuple[str, ...] = (
         id TEXT NOT NULL, first_piece INTEGER NOT NULL, pieces INTEGER NOT NULL, rows INTEGER NOT NULL, state TEXT NOT NULL,
         accepted INTEGER NOT NULL DEFAULT 0, rejected TEXT NOT NULL DEFAULT '{}', refused_rows TEXT NOT NULL DEFAULT '{}',
         pending INTEGER NOT NULL DEFAULT 0, unknown INTEGER NOT NULL DEFAULT 0, reference TEXT NOT NULL DEFAULT '',
-        detail TEXT NOT NULL DEFAULT '', sent_at TEXT, answered_at TEXT, PRIMARY KEY (delivery, phase, position));
+        detail TEXT NOT NULL DEFAULT '', sent_at TEXT, answered_at TEXT, sent_run INTEGER, answered_run INTEGER,
+        PRIMARY KEY (delivery, phase, position));
     CREATE INDEX batches_pending ON batches (delivery) WHERE state = 'pending';
     CREATE TABLE lookalikes (audience INTEGER NOT NULL REFERENCES audiences, key TEXT NOT NULL, name TEXT NOT NULL,
         spec TEXT NOT NULL, seed TEXT NOT NULL, remote_id TEXT NOT NULL, made_at TEXT NOT NULL,

@@ -77,10 +77,10 @@ def fail(outcome: dict[str, Any], error: BaseException) -> None:
     outcome["detail"] = str(error) if isinstance(error, SyncError) else f"unexpected {type(error).__name__}"
 
 
-def count(ledger: Ledger, outcome: dict[str, Any], audience_id: int, since: int) -> None:
-    """Nothing: the outcome has the receipts of this run, and everything that is pending or unknown now."""
+def count(ledger: Ledger, outcome: dict[str, Any], audience_id: int, run: int) -> None:
+    """Nothing: the outcome has what this run sent and what was answered in it (also on rows sent before), and all that is open."""
     rows = ledger.journal.rows(
-        "SELECT batches.*, deliveries.run, deliveries.state AS delivery_state FROM batches "
+        "SELECT batches.*, deliveries.state AS delivery_state FROM batches "
         "JOIN deliveries ON deliveries.id = batches.delivery WHERE deliveries.audience = ?",
         (audience_id,),
     )
@@ -90,9 +90,10 @@ def count(ledger: Ledger, outcome: dict[str, Any], audience_id: int, since: int)
             outcome["unknown" if row["state"] in ("unknown", "sent") else "undelivered"] += row["rows"]
         if row["state"] == "pending":
             outcome["pending"] += row["pending"]
-        if row["run"] == since:
+        if row["sent_run"] == run and row["state"] in ("accepted", "pending", "refused", "unknown"):
+            outcome["sent"] += row["rows"]
+        if row["answered_run"] == run:
             outcome["accepted"] += row["accepted"]
-            outcome["sent"] += row["rows"] if row["state"] in ("accepted", "pending", "refused", "unknown") else 0
             rejected.update(json.loads(row["rejected"]))
     outcome["rejected"] = dict(rejected)
 

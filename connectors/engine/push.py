@@ -115,7 +115,7 @@ class Pusher:
         handle, status = self._known(item)
         open_still: list[str] = []
         if handle is not None and pending_batches(self.ledger, item.place):
-            open_still = settle(self.ledger, connector, handle, item.place, self.now())
+            open_still = settle(self.ledger, connector, handle, item.place, self.now(), self.run)
         item = self._current(item, status)
         if item.request.holdout:
             keep_holdout(self.ledger, item.request.key, item.request.holdout, self.now())
@@ -243,7 +243,15 @@ class Pusher:
             outcome["state"] = "done"
             return handle
         sender = Sender(
-            self.ledger, item.account.connector, handle, item.place, delivery, item.limits, self.now(), self.progress
+            self.ledger,
+            item.account.connector,
+            handle,
+            item.place,
+            delivery,
+            item.limits,
+            self.run,
+            self.now(),
+            self.progress,
         )
         sender.run()
         if delivery.waiting():

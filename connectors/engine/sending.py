@@ -45,6 +45,7 @@ class Sender:
     place: Place
     delivery: Delivery
     limits: Capabilities
+    run_id: int
     now: datetime
     progress: Callable[[str, int, int], None]
     pause: threading.Event = field(default_factory=threading.Event)
@@ -133,12 +134,11 @@ class Sender:
         for attempt in range(REJECTION_ATTEMPTS + UNKNOWN_ATTEMPTS):
             refused: dict[str, str] = json.loads(row["refused_rows"])
             if len(refused) >= row["rows"]:
-                self._keep(
-                    row, state="refused", rejected=json.dumps(Counter(refused.values())), answered_at=self.now.isoformat()
-                )
+                rejected = json.dumps(Counter(refused.values()))
+                self._keep(row, state="refused", rejected=rejected, answered_at=self.now.isoformat(), answered_run=self.run_id)
                 return
             batch = self._batch(pieces, operation, row, refused, numbers)
-            self._keep(row, state="sent", sent_at=self.now.isoformat())
+            self._keep(row, state="sent", sent_at=self.now.isoformat(), sent_run=self.run_id)
             try:
                 receipt = self.connector.send(self.handle, batch)
             except RowsRejectedError as error:
@@ -205,6 +205,7 @@ class Sender:
             "reference": receipt.reference,
             "detail": receipt.detail,
             "answered_at": self.now.isoformat(),
+            "answered_run": self.run_id,
         }
         with self.ledger.journal.transaction():
             self._keep(row, **changes)

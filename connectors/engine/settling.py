@@ -42,7 +42,7 @@ def drop_pending(ledger: Ledger, place: Place) -> None:
         ledger.discard([row["delivery"]])
 
 
-def settle(ledger: Ledger, connector: Connector, handle: AudienceHandle, place: Place, now: datetime) -> list[str]:
+def settle(ledger: Ledger, connector: Connector, handle: AudienceHandle, place: Place, now: datetime, run: int) -> list[str]:
     """Notes on what is still open; the journal and the snapshot hold every answer that the platform gave."""
     notes = []
     for row in pending_batches(ledger, place):
@@ -77,6 +77,7 @@ def settle(ledger: Ledger, connector: Connector, handle: AudienceHandle, place: 
                 "unknown": receipt.unknown,
                 "detail": receipt.detail,
                 "answered_at": now.isoformat(),
+                "answered_run": run,
             }
             _amend(ledger, connector, place, row, now, **changes)
     return notes

@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from connectors.engine.files import spare_name
 from connectors.engine.pieces import Pieces, PieceWriter
@@ -43,22 +44,28 @@ def attach(connection: duckdb.DuckDBPyConnection, view: str, path: Path | None, 
 def write_snapshot(
     connection: duckdb.DuckDBPyConnection, query: str, folder: Path, stem: str, key: bytes | None
 ) -> tuple[Path, int]:
-    """The spare file (Parquet, or sealed pieces when a key is given) holding the query's rows, and how many they are."""
+    """The spare file (Parquet, or sealed pieces when a key is given) with the query's rows, and how many aren't refused."""
     reader = stream(connection, query)
     if key:
         path = folder / f"{stem}.pieces"
         with PieceWriter(path, reader.schema, key) as writer:
+            rows = 0
             for batch in reader:
                 writer.write(batch)
-        return path, writer.rows
+                rows += _members(batch)
+        return path, rows
     import pyarrow.parquet as pq
 
     spare, rows = spare_name(folder / f"{stem}.parquet").with_suffix(".parquet"), 0
     with pq.ParquetWriter(spare, reader.schema, compression="none", use_dictionary=["value", "sent_on", "state"]) as file:
         for batch in reader:
             file.write_batch(batch)
-            rows += batch.num_rows
+            rows += _members(batch)
     return spare, rows
+
+
+def _members(batch: pa.RecordBatch) -> int:
+    return int(pc.sum(pc.not_equal(batch.column("state"), REFUSED)).as_py() or 0)
 
 
 def aligned(connection: duckdb.DuckDBPyConnection, view: str, columns: Sequence[pa.Field]) -> str:

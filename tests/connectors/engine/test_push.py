@@ -159,6 +159,7 @@ def test_passing_faults_leave_a_delivery_that_the_next_run_finishes(tmp_path: Pa
     world.reopen()
     again = world.push(EVERYBODY)
     assert again.exit_code == 0
+    assert (again.audiences[0]["sent"], again.audiences[0]["accepted"]) == (15, 15)
     assert [one["rows"] for one in world.shelf.writes()] == [10, 10, 10, 5]
     assert world.shelf.members("Customers") == rows(EVERYBODY)
 
@@ -212,6 +213,7 @@ def test_rejected_rows_go_alone_and_are_not_sent_every_night(tmp_path: Path) -> 
     assert outcome.exit_code == 0
     assert outcome.audiences[0]["rejected"] == {"invalid digest": 1}
     assert outcome.audiences[0]["accepted"] == 34
+    assert outcome.audiences[0]["snapshot"] == 34
     writes = len(world.shelf.writes())
     assert world.push(EVERYBODY).changed == 0
     assert len(world.shelf.writes()) == writes
@@ -238,7 +240,7 @@ def test_pending_rows_are_settled_by_a_later_run(tmp_path: Path) -> None:
     assert early.audiences[0]["state"] == "pending"
     world.clock.advance(hours=30)
     late = world.push(EVERYBODY[5:])
-    assert late.audiences[0]["pending"] == 5
+    assert (late.audiences[0]["pending"], late.audiences[0]["accepted"], late.changed) == (5, 35, 5)
     world.clock.advance(hours=30)
     done = world.push(EVERYBODY[5:])
     assert done.audiences[0]["pending"] == 0
