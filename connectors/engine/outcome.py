@@ -78,7 +78,7 @@ def fail(outcome: dict[str, Any], error: BaseException) -> None:
 
 
 def count(ledger: Ledger, outcome: dict[str, Any], audience_id: int, run: int) -> None:
-    """Nothing: the outcome has what this run sent and what was answered in it (also on rows sent before), and all that is open."""
+    """Nothing: the outcome has what this run sent and was answered (also on rows sent before), and all that is open."""
     rows = ledger.journal.rows(
         "SELECT batches.*, deliveries.state AS delivery_state FROM batches "
         "JOIN deliveries ON deliveries.id = batches.delivery WHERE deliveries.audience = ?",
