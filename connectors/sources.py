@@ -202,7 +202,10 @@ def _warehouse(url: str, sql: str, source: TableSource) -> Any:
             "a warehouse needs the extra `warehouse`", remedy="pip install 'clv-audience-sync[warehouse]'", place=_place(source)
         ) from None
     try:
-        return ibis.connect(url).sql(sql).to_pyarrow()
+        connection = ibis.connect(url)
+        if connection.name == "duckdb":  # Ibis reads it through a method that DuckDB 2 no longer has
+            return connection.con.sql(sql).to_arrow_table()
+        return connection.sql(sql).to_pyarrow()
     except Exception as error:
         # the driver's text may hold the URL with its password
         raise ConfigurationError(

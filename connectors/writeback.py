@@ -255,14 +255,31 @@ def _get_warehouse(connection: Any, name: str) -> pa.Table | None:
 
 
 def _put_warehouse(connection: Any, name: str, table: pa.Table) -> None:
-    """Nothing: the table is replaced; in one transaction where Ibis's backend for the warehouse uses one."""
+    """Nothing: the table is replaced: in one transaction where the warehouse has any, else as its backend of Ibis does it."""
     if connection.name == "duckdb":
         _put_duckdb(connection.con, name, table)
         return
     schema, bare = _parts(name)
     if bare in connection.list_tables(database=schema):
         _check_ours(name, connection.table(bare, database=schema).columns)
-    connection.create_table(bare, table, database=schema, overwrite=True)
+    if not hasattr(connection, "begin"):
+        connection.create_table(bare, table, database=schema, overwrite=True)
+        return
+    stage = f"{bare}_new"
+    old, new = (_in_dialect(connection, schema, one) for one in (bare, stage))
+    with connection.begin() as cursor:  # a run that was cut short may have left one
+        cursor.execute(f"DROP TABLE IF EXISTS {new}")
+    connection.create_table(stage, schema=table.schema, database=schema)
+    connection.insert(stage, table, database=schema)
+    with connection.begin() as cursor:
+        cursor.execute(f"DROP TABLE IF EXISTS {old}")
+        cursor.execute(f"ALTER TABLE {new} RENAME TO {_in_dialect(connection, None, bare)}")
+
+
+def _in_dialect(connection: Any, schema: str | None, name: str) -> str:
+    import sqlglot
+
+    return str(sqlglot.exp.table_(name, db=schema, quoted=True).sql(connection.dialect))
 
 
 @contextmanager

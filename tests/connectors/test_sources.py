@@ -100,3 +100,14 @@ def test_rates_must_be_readable(tmp_path: Path) -> None:
     (tmp_path / "r.csv").write_text("date,currency,rate\n02.01.2026,EUR,1.10\n")
     with pytest.raises(ConfigurationError, match="rates are not readable"):
         sources.rates(TableSource(path="r.csv"), tmp_path)
+
+
+@pytest.mark.parametrize("kind", ["duckdb", "sqlite"])
+def test_a_warehouse_is_read_by_its_url(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str) -> None:
+    path = tmp_path / f"shop.{kind}"
+    connection = duckdb.connect(str(path)) if kind == "duckdb" else sqlite3.connect(path)
+    connection.execute("CREATE TABLE people AS SELECT '7' AS customer_id, 'jane@example.com' AS email")
+    connection.close()
+    monkeypatch.setenv("WAREHOUSE_URL", f"{kind}://{path}")
+    source = TableSource(sql="SELECT * FROM people", database="env:WAREHOUSE_URL")
+    assert sources.contacts(source, tmp_path)["email"].to_pylist() == [["jane@example.com"]]

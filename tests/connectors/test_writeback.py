@@ -168,14 +168,37 @@ def table(place: str) -> str:
     return " clv_scores" if "database" in place else ""
 
 
-def test_forgetting_in_a_warehouse(
-    tmp_path: Path, back: Back, settings: Callable[[str], config.Settings], monkeypatch: pytest.MonkeyPatch
+def test_a_warehouse_replaces_by_a_rename_in_one_transaction(
+    tmp_path: Path, back: Back, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("CRM_URL", f"duckdb://{tmp_path}/warehouse.duckdb")
+    monkeypatch.setenv("CRM_URL", f"sqlite://{tmp_path}/warehouse.sqlite")
+    path = tmp_path / "warehouse.sqlite"
+    sqlite3.connect(path).close()
+    assert back("{database: 'env:CRM_URL'}")["detail"] == ""
+    with closing(sqlite3.connect(path)) as connection:
+        connection.execute("CREATE TABLE clv_scores_new (left_behind TEXT)")
+        connection.execute("CREATE TABLE customers (customer_id TEXT)")
+    assert back("{database: 'env:CRM_URL'}", [person(1), person(9)])["rows"] == 2
+    assert in_sqlite(path) == joined({"1": ["best", "american"], "9": ["best", "american"]})
+    assert [row[0] for row in sqlite3.connect(path).execute("SELECT name FROM sqlite_master ORDER BY name")] == [
+        "clv_scores",
+        "customers",
+    ]
+    assert "something else" in back("{database: 'env:CRM_URL', table: customers}")["detail"]
+
+
+@pytest.mark.parametrize("kind", ["duckdb", "sqlite"])
+def test_forgetting_in_a_warehouse(
+    tmp_path: Path, back: Back, settings: Callable[[str], config.Settings], monkeypatch: pytest.MonkeyPatch, kind: str
+) -> None:
+    monkeypatch.setenv("CRM_URL", f"{kind}://{tmp_path}/warehouse.{kind}")
+    if kind == "sqlite":
+        sqlite3.connect(tmp_path / "warehouse.sqlite").close()
     assert writeback.forget(settings("{database: 'env:CRM_URL'}"), ["1"]) == ["0 rows were taken out of env:CRM_URL clv_scores"]
     back("{database: 'env:CRM_URL'}")
     assert writeback.forget(settings("{database: 'env:CRM_URL'}"), ["1"]) == ["1 rows were taken out of env:CRM_URL clv_scores"]
-    assert set(in_duckdb(tmp_path / "warehouse.duckdb")) == {"2", "3", "4", "5"}
+    held = in_duckdb if kind == "duckdb" else in_sqlite
+    assert set(held(tmp_path / f"warehouse.{kind}")) == {"2", "3", "4", "5"}
 
 
 def test_what_is_something_else_is_left_as_it_is(tmp_path: Path, back: Back) -> None:
