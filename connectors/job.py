@@ -81,7 +81,13 @@ def run(settings: Settings, *, now: Clock = utc_now, shown: Progress, force: str
         pulled = pulling.pull(ledger, [one.connector for one in accounts], judged.checked.first_day, judged.as_of, now=now)
         outcome.pulled, outcome.exit_code = pulled.summary(), worst([outcome.exit_code, pulled.exit_code])
         outcome.pulled["clicks"] = clicks.pull(settings.state, judged.contacts, accounts, judged.as_of)
-        kept.note(audiences=outcome.audiences, pulled=outcome.pulled, simulated=simulated, exit_code=outcome.exit_code)
+        kept.note(
+            audiences=outcome.audiences,
+            signals=outcome.signals,
+            pulled=outcome.pulled,
+            simulated=simulated,
+            exit_code=outcome.exit_code,
+        )
         shown("writing the page", 0, 0)
         outcome.report = paperwork.write(settings, kept, judged.checked, judged.contacts, ledger)
         outcome.words = kept.record["words"]
@@ -119,7 +125,7 @@ def push(
         judged = judge(settings, kept, now=now, shown=shown)
         outcome = Outcome(summary=judged.summary, refusals=judged.refusals)
         _send(settings, judged, ledger, accounts, outcome, now=now, shown=shown, force=force, only=audiences, refresh=refresh)
-        kept.note(audiences=outcome.audiences, exit_code=outcome.exit_code)
+        kept.note(audiences=outcome.audiences, signals=outcome.signals, exit_code=outcome.exit_code)
         ledger.end_run(number, now(), outcome.exit_code, {"run": kept.id})
     return outcome
 

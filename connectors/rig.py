@@ -5,12 +5,13 @@ from __future__ import annotations
 import hashlib
 from collections import Counter
 from dataclasses import dataclass, field, replace
+from datetime import timedelta
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any, Final
 
 import pyarrow as pa
 
-from connectors.protocol import AudienceSpec, AudienceState, Batch, Operation
+from connectors.protocol import AudienceSpec, AudienceState, Batch, Operation, ValueBatch
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -39,6 +40,7 @@ class Rig:
     sandbox: Sandbox
     writes: str = ""
     creates: str = ""
+    events: str = ""  # the same of the calls that write events, for `ValueSuite`
     throttle: Mapping[str, Any] = field(default_factory=dict)
     refusal: Mapping[str, Any] = field(default_factory=dict)
     waits: list[float] = field(default_factory=list)
@@ -106,6 +108,27 @@ class Rig:
             len(people),
             before,
         )
+
+    def values(self, numbers: Iterable[int], *, without: Iterable[int] = ()) -> ValueBatch:
+        """Predicted values of made-up people a day after their first order; those in `without` have none."""
+        people, none = list(numbers), set(without)
+        batch = self.batch(Operation.ADD, people, weighted=False)
+        day = pa.array([self.sandbox.clock.now() - timedelta(days=1)] * len(people), pa.timestamp("us", "UTC"))
+        columns = {
+            "event_id": [f"event-{one}" for one in people],
+            "at": day,
+            "value": pa.array([None if one in none else Decimal(f"{one + 1}.25") for one in people], pa.decimal128(18, 2)),
+            "currency": ["USD"] * len(people),
+            "external_id": pa.array([digest(one) for one in people], pa.binary(32)),
+            "limited": [one % 2 == 1 for one in people],
+            "order_id": [f"order-{one}" for one in people],
+            "bucket": ["high"] * len(people),
+            "click_id": pa.nulls(len(people), pa.string()),
+        }
+        (rows,) = batch.chunks()
+        held = {name: rows.column(name) for name in rows.schema.names}
+        whole = pa.record_batch({**columns, **held})
+        return ValueBatch(batch.id, len(people), lambda: iter([whole]))
 
     def deliver(self, handle: AudienceHandle, batch: Batch) -> tuple[AudienceHandle, Counter[str]]:
         """The handle with its id, and final numbers: accepted and rejected; pending rows are settled as time goes by."""

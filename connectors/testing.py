@@ -15,7 +15,8 @@ class TestMine(ConnectorSuite):
         sandbox.stop()
 ```
 `ConnectorSuite` is made of four parts; take only those that fit: `AudienceSuite` (no faults, also for platforms without a
-network), `FaultSuite`, `LookalikeSuite`, `ResultSuite`. Needs pytest (extra `test`).
+network), `FaultSuite`, `LookalikeSuite`, `ResultSuite`. A connector that takes predicted values earns `ValueSuite` too. Needs
+pytest (extra `test`).
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ from collections import Counter
 from dataclasses import replace
 from datetime import timedelta
 from decimal import Decimal
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import pytest
 
@@ -45,7 +46,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from datetime import date
 
-__all__ = ["AudienceSuite", "ConnectorSuite", "FaultSuite", "LookalikeSuite", "ResultSuite", "Rig"]
+    from connectors.protocol import EventConnector, ValueBatch
+
+__all__ = ["AudienceSuite", "ConnectorSuite", "FaultSuite", "LookalikeSuite", "ResultSuite", "Rig", "ValueSuite"]
 
 
 class _Suite:
@@ -289,6 +292,49 @@ class ResultSuite(_Suite):
         assert list(rig.connector.campaign_days(before, before + timedelta(days=3))) == []
 
 
+class ValueSuite(_Suite):
+    """Predicted values as events of their own; the rig's account has them switched on, and `state()` tells `events`."""
+
+    def test_events_count_once_and_numbers_add_up(self, rig: Rig) -> None:
+        """Sent again, an event is there once; what is pending is settled."""
+        assert _valued(rig, rig.values(range(12))) == Counter(accepted=12, rejected=0)
+        again = _valued(rig, rig.values(range(10, 15)))
+        assert again["accepted"] in (3, 5), "doubles are taken in silence, or rejected by name"
+        assert sum(again.values()) == 5
+        assert len(rig.sandbox.state()["events"]) == 15
+
+    def test_a_row_without_value_costs_nobody_else(self, rig: Rig) -> None:
+        """It is rejected and counted."""
+        assert _valued(rig, rig.values(range(9), without=[4])) == Counter(accepted=8, rejected=1)
+        assert len(rig.sandbox.state()["events"]) == 8
+
+    def test_predictions_are_no_purchases(self, rig: Rig) -> None:
+        """They have a target, and a name that no platform counts as a purchase."""
+        signal = _events(rig).signal
+        assert signal is not None
+        assert signal.target
+        assert signal.event.lower() not in ("", "purchase", "completepayment", "placeanorder", "order")
+        assert rig.limits.predicted_values
+        assert rig.limits.value_batch_rows > 0
+
+    def test_a_lost_reply_counts_nobody_twice(self, rig: Rig) -> None:
+        """It is tried again, or said to be unknown; in the end everyone is there once."""
+        rig.sandbox.faults.add(match=rig.events, kind="lost_reply")
+        try:
+            _valued(rig, rig.values(range(6)))
+        except (OutcomeUnknownError, RetriableError):
+            rig.sandbox.faults.clear()
+            _valued(rig, rig.values(range(6)))
+        assert len(rig.sandbox.state()["events"]) == 6
+
+    def test_no_digest_of_an_event_is_logged(self, rig: Rig, caplog: pytest.LogCaptureFixture) -> None:
+        """Neither digests nor tokens reach any log, at any level."""
+        caplog.set_level(logging.DEBUG)
+        _valued(rig, rig.values(range(3)))
+        text = "\n".join(record.getMessage() for record in caplog.records)
+        assert not [one for one in (*rig.secrets, digest(1).hex()) if one in text]
+
+
 class ConnectorSuite(AudienceSuite, FaultSuite, LookalikeSuite, ResultSuite):
     """The whole contract, for a platform with a network, lookalikes and results."""
 
@@ -315,3 +361,24 @@ def _campaigns(today: date) -> list[dict[str, str]]:
 
 def _named(rig: Rig, name: str) -> int:
     return sum(one["name"] == name for one in rig.sandbox.state(members=False)["audiences"].values())
+
+
+def _events(rig: Rig) -> EventConnector:
+    return cast("EventConnector", rig.connector)
+
+
+def _valued(rig: Rig, batch: ValueBatch) -> Counter[str]:
+    """Final numbers of a batch of predicted values."""
+    receipt = _events(rig).send_values(batch)
+    totals = Counter(accepted=receipt.accepted, rejected=sum(receipt.rejected.values()))
+    assert sum(totals.values()) + receipt.pending + receipt.unknown == batch.rows, "a receipt's numbers add up to the rows sent"
+    for _ in range(48):
+        if not receipt.pending:
+            break
+        rig.advance(1)
+        reference, rows = receipt.reference, receipt.pending
+        receipt = _events(rig).settle_values(reference, rows)
+        totals.update(accepted=receipt.accepted, rejected=sum(receipt.rejected.values()))
+        receipt = replace(receipt, reference=receipt.reference or reference)
+    assert receipt.pending == 0
+    return totals

@@ -36,7 +36,11 @@ def _version(text: str) -> str:
 
 
 class MetaPredictedValue(PredictedValue):
-    """Predicted values as AppendValue events: the dataset (pixel) of the real purchases, and what those are called there."""
+    """Predicted values as AppendValue events: the dataset (pixel) of the real purchases, and what those are called there.
+
+    Meta bids by them once switched on in Events Manager, with 5 different values, the largest 3 times the smallest, and 100
+    attributed conversions a week over four weeks (fact sheet 8).
+    """
 
     dataset_id: Annotated[str, Field(pattern=r"^[0-9]{1,20}$")]
     purchase_event: Annotated[str, Field(min_length=1)] = "Purchase"

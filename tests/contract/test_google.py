@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING
 import pytest
 
 from connectors.google import platform
-from connectors.testing import ConnectorSuite, Rig
+from connectors.testing import ConnectorSuite, Rig, ValueSuite
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-ACCOUNT = "1234567890"
+ACCOUNT, ACTION = "1234567890", "777001"
 THROTTLE = {"reason": "RESOURCE_EXHAUSTED", "quota_limit": "IngestionMutateRequestsPerMinutePerProject"}
 
 
@@ -23,6 +23,7 @@ ADS_REFUSAL = {"source": "authorization_error", "code": "USER_PERMISSION_DENIED"
 def _rig(transport: str, writes: str, creates: str, *, http: bool, jobs: bool = False) -> Iterator[Rig]:
     sandbox = platform.sandbox()
     sandbox.ads.allowlisted = jobs
+    sandbox.store.actions = {ACTION}
     addresses = sandbox.start()
     settings = platform.settings.model_validate(
         {
@@ -30,7 +31,7 @@ def _rig(transport: str, writes: str, creates: str, *, http: bool, jobs: bool = 
             "ads_endpoint": addresses["ads"],
             "credentials": "anonymous",
             "members_api": "ads_jobs" if jobs else "data_manager",
-            "accounts": [{"account_id": ACCOUNT}],
+            "accounts": [{"account_id": ACCOUNT, "predicted_value": {"action": ACTION}}],
         }
     )
     waits: list[float] = []
@@ -40,6 +41,7 @@ def _rig(transport: str, writes: str, creates: str, *, http: bool, jobs: bool = 
         sandbox,
         writes=writes,
         creates=creates,
+        events="vents",  # events:ingest, IngestEvents
         throttle={**ADS_THROTTLE, "retry_delay": 3} if jobs else THROTTLE,
         refusal=ADS_REFUSAL if jobs else {"reason": "TERMS_AND_CONDITIONS_NOT_SIGNED"},
         waits=waits,
@@ -49,7 +51,7 @@ def _rig(transport: str, writes: str, creates: str, *, http: bool, jobs: bool = 
     sandbox.stop()
 
 
-class TestGoogleOverRest(ConnectorSuite):
+class TestGoogleOverRest(ConnectorSuite, ValueSuite):
     """The whole contract, with the Data Manager's REST transport."""
 
     @pytest.fixture
@@ -57,7 +59,7 @@ class TestGoogleOverRest(ConnectorSuite):
         yield from _rig("data_manager", "audienceMembers:", "POST /v1/accountTypes", http=True)
 
 
-class TestGoogleOverGrpc(ConnectorSuite):
+class TestGoogleOverGrpc(ConnectorSuite, ValueSuite):
     """The whole contract, with gRPC."""
 
     @pytest.fixture

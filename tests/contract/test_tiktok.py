@@ -9,7 +9,7 @@ from dataclasses import replace
 import pytest
 
 from connectors.protocol import Operation
-from connectors.testing import AudienceSuite, ConnectorSuite, FaultSuite, Rig
+from connectors.testing import AudienceSuite, ConnectorSuite, FaultSuite, Rig, ValueSuite
 from connectors.tiktok import platform
 from connectors.tiktok.connector import TikTokConnector
 
@@ -22,7 +22,9 @@ def rigged(monkeypatch: pytest.MonkeyPatch, *, writes: str, creates: str, exclus
     sandbox = platform.sandbox()
     sandbox.limits.enabled = False  # the connector's waits are only counted here, so nothing would be paced
     block = {"api_base": sandbox.start()["address"], "credentials": {"access_token": "env:TIKTOK_CONTRACT_TOKEN"}}
-    settings = platform.settings.model_validate({**block, "accounts": [{"account_id": "7000000000000000001"}]})
+    values = {"pixel_code": "C4ABCDEFGH0123456789", "page_url": "https://shop.example/"}
+    accounts = [{"account_id": "7000000000000000001", "predicted_value": values}]
+    settings = platform.settings.model_validate({**block, "accounts": accounts})
     waits: list[float] = []
     connector = platform.connect(settings, settings.accounts[0], now=sandbox.clock.now, sleep=waits.append)
     assert isinstance(connector, TikTokConnector)
@@ -35,6 +37,7 @@ def rigged(monkeypatch: pytest.MonkeyPatch, *, writes: str, creates: str, exclus
             sandbox,
             writes=writes,
             creates=creates,
+            events="/event/track/",
             throttle={"code": 40100, "message": "Too many requests."},
             refusal={"code": 40105, "message": "Access token is incorrect."},
             waits=waits,
@@ -46,7 +49,7 @@ def rigged(monkeypatch: pytest.MonkeyPatch, *, writes: str, creates: str, exclus
         sandbox.stop()
 
 
-class TestFiles(ConnectorSuite):
+class TestFiles(ConnectorSuite, ValueSuite):
     @pytest.fixture
     def rig(self, monkeypatch: pytest.MonkeyPatch) -> Iterator[Rig]:
         calls = {"writes": "/custom_audience/update/", "creates": "/custom_audience/create/"}

@@ -128,7 +128,7 @@ class MetaSandbox(Sandbox):
         return GraphError(int(detail.get("code", 1)), message, detail.get("subcode"), **more).response()
 
     def state(self, *, members: bool = True) -> dict[str, Any]:
-        """Audiences with members as sent, lookalikes with their spec."""
+        """Audiences with members as sent, lookalikes with their spec, events (each name and id once per dataset)."""
         lists = [one for one in self.audiences.values() if one.subtype == "CUSTOM"]
         likes = [one for one in self.audiences.values() if one.subtype == "LOOKALIKE"]
         return {
@@ -137,6 +137,7 @@ class MetaSandbox(Sandbox):
                 one.id: {"id": one.id, "name": one.name, "account": one.account, "seed": one.origin, "lookalike_spec": one.spec}
                 for one in likes
             },
+            "events": self.events,
         }
 
     def _told(self, one: Audience, *, members: bool) -> dict[str, Any]:
@@ -162,6 +163,7 @@ class MetaSandbox(Sandbox):
             "campaigns": self._campaigns,
             "accounts": [vars(one) for one in self.accounts.values()],
             "audiences": [_dumped(one) for one in self.audiences.values()],
+            "events": self.events,
         }
 
     def load(self, document: Mapping[str, Any]) -> None:
@@ -170,6 +172,7 @@ class MetaSandbox(Sandbox):
         self._next_id, self._campaigns = int(document["next_id"]), document["campaigns"]
         self.accounts = {one["id"]: Account(**one) for one in document["accounts"]}
         self.audiences = {one["id"]: _loaded(one) for one in document["audiences"]}
+        self.events = list(document.get("events", []))
 
 
 def _dumped(one: Audience) -> dict[str, Any]:

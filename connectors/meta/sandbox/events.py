@@ -23,7 +23,12 @@ def receive(box: MetaSandbox, dataset: str, call: Call) -> dict[str, Any]:
     now = box.clock.now().timestamp()
     for event in data:
         _check(event, now)
-    box.events += [{"dataset": dataset, **event} for event in data]
+    known = {_mark(event) for event in box.events}
+    for event in ({"dataset": dataset, **one} for one in data):
+        mark = _mark(event)
+        if mark is None or mark not in known:  # an event whose name and id the dataset has had is counted once
+            box.events.append(event)
+            known.add(mark)
     return {"events_received": len(data), "messages": [], "fbtrace_id": "Asandbox0trace"}
 
 
@@ -51,3 +56,7 @@ def _check(event: Any, now: float) -> None:
         original = event.get("original_event_data") or {}
         if not original.get("event_name") or not (original.get("event_id") or original.get("order_id")):
             raise GraphError(100, "Invalid parameter: original_event_data")
+
+
+def _mark(event: dict[str, Any]) -> tuple[str, str, str] | None:
+    return (event["dataset"], event["event_name"], str(event["event_id"])) if event.get("event_id") else None

@@ -78,12 +78,18 @@ class TikTokSandbox(Sandbox):
     def dump(self) -> dict[str, Any]:
         """Clock, audiences and the last id."""
         held = [to_document(one) for one in self.audiences.held.values()]
-        return {"offset": self.clock.offset.total_seconds(), "audiences": held, "last": self.audiences.new_id()}
+        return {
+            "offset": self.clock.offset.total_seconds(),
+            "audiences": held,
+            "last": self.audiences.new_id(),
+            "events": self.events,
+        }
 
     def load(self, document: Mapping[str, Any]) -> None:
         """Nothing: the sandbox goes on where it was."""
         self.clock.advance(seconds=float(document["offset"]))
         self.audiences.resume(int(document["last"]), [from_document(one) for one in document["audiences"]])
+        self.events = list(document.get("events", []))
 
     def render_error(self, detail: Mapping[str, Any]) -> Response:
         """An envelope with the `code` and `message` of the fault."""

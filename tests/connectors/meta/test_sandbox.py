@@ -611,11 +611,20 @@ def test_events(http_: Http, box: MetaSandbox, change: dict[str, Any], accepted:
     at = int(box.clock.now().timestamp()) - change.pop("age", 60)
     custom = {"predicted_ltv": 412.7, "currency": "USD"}
     event = {**EVENT, "event_time": at, "custom_data": custom, "original_event_data": ORIGINAL, **change}
-    good = {**event, "custom_data": custom, "original_event_data": ORIGINAL, "event_time": int(box.clock.now().timestamp())}
+    good = {**event, "custom_data": custom, "original_event_data": ORIGINAL, "event_id": "av-0"}
+    good["event_time"] = int(box.clock.now().timestamp())
     status, answer = http_("POST", "/v26.0/777/events", {"data": [good, event]})
     assert (status == 200) is accepted
     assert len(box.events) == (2 if accepted else 0)  # one bad event refuses all
     assert not accepted or answer["events_received"] == 2
+
+
+def test_an_event_sent_twice_counts_once_for_its_dataset(http_: Http, box: MetaSandbox) -> None:
+    custom, at = {"predicted_ltv": 412.7, "currency": "USD"}, int(box.clock.now().timestamp())
+    event = {**EVENT, "event_time": at, "custom_data": custom, "original_event_data": ORIGINAL}
+    for dataset in ("777", "777", "778"):
+        assert http_("POST", f"/v26.0/{dataset}/events", {"data": [event]})[1]["events_received"] == 1
+    assert [one["dataset"] for one in box.events] == ["777", "778"]
 
 
 def test_state_survives_a_restart(http_: Http, box: MetaSandbox, valued: str) -> None:
