@@ -15,7 +15,9 @@ def main() -> int:
     folder = Path(__file__).parent
     wanted = os.environ.get("ONLY", "").split(",") if os.environ.get("ONLY") else None
     names = sorted(path.stem for path in folder.glob("*.py") if not path.stem.startswith("_"))
-    print(f"{datetime.date.today()} {platform.machine()} {os.cpu_count()} cores, Python {platform.python_version()}", flush=True)
+    print(
+        f"{datetime.date.today()} {platform.machine()} {os.cpu_count()} cores, Python {platform.python_version()}", flush=True
+    )
     worst = 0
     for name in names:
         if wanted and name not in wanted:
