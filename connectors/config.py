@@ -218,6 +218,7 @@ class Phones(Model):
     """How phone numbers are judged."""
 
     without_country: Literal["international", "drop"] = "international"
+    foreign: Literal["international", "drop"] = "international"
     check: Literal["possible", "valid"] = "possible"
 
 

@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
-from connectors import clicks, experiments, newcomers, paperwork, scored, sources, translate, writeback
+from connectors import clicks, experiments, newcomers, paperwork, people, scored, sources, translate, writeback
 from connectors.archive import Archive, Run
 from connectors.engine import forget as erasing
 from connectors.engine import pull as pulling
@@ -153,7 +153,8 @@ def report(settings: Settings, out: Path | None, kind: str, table: str, *, shown
     if kept is None:
         raise ConfigurationError("no run has left scores yet", remedy="run first: clvsync run")
     with _opened(settings, utc_now, ("nothing",)) as (ledger, _):
-        data = paperwork.report_data(settings, kept, scored.transactions(settings), contacts_of(settings), ledger)
+        checked, contacts, _ = people.merge(settings, scored.transactions(settings), contacts_of(settings), utc_now().year)
+        data = paperwork.report_data(settings, kept, checked, contacts, ledger)
     return paperwork.publish(data, out or (settings.state / "report.html" if kind == "html" else None), kind, table)
 
 
@@ -165,8 +166,9 @@ def status(settings: Settings, *, shown: Progress, offline: bool = False) -> dic
 
 
 def forget(settings: Settings, ids: Sequence[str], *, now: Clock = utc_now, shown: Progress) -> dict[str, Any]:
-    """What became of these customers at every platform and in all state."""
+    """What became of these customers (and of all ids of the same people) at every platform and in all state."""
     shown("erasing", 0, 0)
+    ids = people.everyone(ids, Archive(settings.state))
     with _opened(settings, now) as (ledger, accounts):
         found = erasing.forget(ledger, ids, accounts, work=_work(settings), now=now)
         experiments.forget(settings.state, ledger)
@@ -187,6 +189,9 @@ def judge(settings: Settings, kept: Run, *, now: Clock, shown: Progress) -> Judg
     shown("reading orders", 0, 0)
     checked = scored.transactions(settings)
     day, contacts = scored.day_of(settings, checked, now), contacts_of(settings)
+    checked, contacts, links = people.merge(settings, checked, contacts, now().year)
+    if links is not None:
+        kept.keep("people", links)
     older = Archive(settings.state).last(before=kept)
     mark = scored.fingerprint(settings, checked, contacts, day)
     if older is not None and (scores := paperwork.take_over(kept, older, mark)) is not None:

@@ -90,6 +90,7 @@ def identity_rules(settings: Settings, year: int) -> IdentityRules:
     return IdentityRules(
         default_country=chosen.default_country,
         phones_without_country=chosen.phones.without_country,
+        phones_foreign=chosen.phones.foreign,
         phone_check=chosen.phones.check,
         name_inner_space=chosen.name_inner_space,
         name_titles=chosen.name_titles,

@@ -24,9 +24,11 @@ def hash_command(file: Path, platform: str, country: str | None, show_normalised
     """
     from connectors import registry
     from connectors.engine.identity import IdentityRules, hash_file
+    from connectors.protocol import utc_now
 
     recipe = registry.platform(platform).capabilities.recipe
     out = sys.stdout
-    report = hash_file(file, recipe, IdentityRules(default_country=country), show_normalised=show_normalised, write=out.write)
+    rules = IdentityRules(default_country=country, latest_year=utc_now().year)
+    report = hash_file(file, recipe, rules, show_normalised=show_normalised, write=out.write)
     out.flush()
     say(report.summary())

@@ -1,0 +1,103 @@
+"""Several customer ids, one person: contacts and orders under the person's id, with a record of why; off unless config says so.
+
+Rows that share an exact e-mail or phone (normalised) become one person: their orders are summed before any model sees them,
+their identifiers are gathered, and of their consents the least counts.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from connectors import translate
+
+if TYPE_CHECKING:
+    from collections.abc import Collection
+
+    import pyarrow as pa
+
+    from clv_core.transactions import Transactions
+    from connectors.archive import Archive
+    from connectors.config import Settings
+
+LEAST = """
+    SELECT l.person_id AS customer_id,
+      CASE WHEN bool_or({denied}) THEN 'denied' WHEN count({column}) < count(*) THEN NULL ELSE min({column}) END AS {column}
+    FROM contacts c JOIN links l USING (customer_id) GROUP BY l.person_id"""
+DENIED = "lower(trim({column})) IN ('denied', 'no', 'false', '0', 'n', 'withdrawn')"
+CONSENTS = ("consent_ad_user_data", "consent_ad_personalization")
+
+
+def merge(
+    settings: Settings, checked: Transactions, contacts: pa.Table, year: int
+) -> tuple[Transactions, pa.Table, pa.Table | None]:
+    """Transactions and contacts by person, and the links (customer_id, person_id, why) of those who were joined."""
+    switches = settings.identity
+    if not (switches.same_person_by_email or switches.same_person_by_phone):
+        return checked, contacts, None
+    import pyarrow.compute as pc
+
+    from connectors.engine.resolution import resolve
+
+    rules = translate.identity_rules(settings, year)
+    found = resolve(contacts, rules, by_email=switches.same_person_by_email, by_phone=switches.same_person_by_phone)
+    persons = found.links.filter(pc.not_equal(found.links["customer_id"], found.links["person_id"]))["person_id"]
+    joined = found.links.filter(pc.is_in(found.links["person_id"], persons.combine_chunks()))
+    if not joined.num_rows:
+        return checked, contacts, joined
+    return _orders(checked, joined), _least_consent(found.contacts, contacts, found.links), joined
+
+
+def everyone(ids: Collection[str], archive: Archive) -> list[str]:
+    """These customer ids and all others that earlier runs joined to the same people: who is erased is erased whole."""
+    found = set(ids)
+    for run in archive.runs():
+        links = run.table("people")
+        if links is None:
+            continue
+        rows = links.to_pylist()
+        persons = {row["person_id"] for row in rows if row["customer_id"] in found}
+        found |= persons | {row["customer_id"] for row in rows if row["person_id"] in persons}
+    return sorted(found)
+
+
+def _orders(checked: Transactions, links: pa.Table) -> Transactions:
+    """The same days under the person's id; two customers' orders of one day are one purchase day."""
+    connection = checked.connection
+    connection.register("person_links", links)
+    columns = [str(row[0]) for row in connection.execute(f"DESCRIBE {checked.relation}").fetchall()]
+    sums = {"amount", "exact_amount", "orders"}
+    kept = ", ".join(
+        f"sum({name}) AS {name}" if name in sums else f"min({name}) AS {name}"
+        for name in columns
+        if name not in ("customer_id", "day")
+    )
+    connection.execute(f"""
+        CREATE OR REPLACE TABLE person_days AS
+        SELECT coalesce(l.person_id, t.customer_id) AS customer_id, t.day, {kept}
+        FROM {checked.relation} t LEFT JOIN person_links l ON l.customer_id = t.customer_id
+        GROUP BY coalesce(l.person_id, t.customer_id), t.day""")
+    connection.unregister("person_links")
+    [[people]] = connection.execute("SELECT count(DISTINCT customer_id) FROM person_days").fetchall()
+    return replace(checked, relation="person_days", customers=int(people))
+
+
+def _least_consent(merged: pa.Table, contacts: pa.Table, links: pa.Table) -> pa.Table:
+    import duckdb
+
+    with duckdb.connect() as connection:
+        for name, table in (("merged", merged), ("contacts", contacts), ("links", links)):
+            connection.register(name, table)
+        for column in CONSENTS:
+            query = LEAST.format(column=column, denied=DENIED.format(column=column))
+            connection.execute(f"CREATE TEMP TABLE {column} AS {query}")
+        connection.execute("""
+            CREATE TEMP TABLE sold AS
+            SELECT l.person_id AS customer_id, max(c.do_not_sell) AS do_not_sell
+            FROM contacts c JOIN links l USING (customer_id) GROUP BY l.person_id""")
+        chosen = ", ".join(f"{name}.{name} AS {name}" for name in CONSENTS)
+        found = connection.sql(f"""
+            SELECT m.* REPLACE ({chosen}, sold.do_not_sell AS do_not_sell) FROM merged m
+            JOIN consent_ad_user_data USING (customer_id) JOIN consent_ad_personalization USING (customer_id)
+            JOIN sold USING (customer_id) ORDER BY m.customer_id""")
+        return found.to_arrow_table().cast(contacts.schema)
