@@ -29,9 +29,14 @@ FILE = "experiments.parquet"
 def record(state: Path, members: Members, requests: Sequence[AudienceRequest], ledger: Ledger, day: date) -> int:
     """How many people are under observation, newcomers of today among them; erased people are taken out."""
     import pyarrow as pa
+    import pyarrow.compute as pc
 
     trials = [one for one in requests if one.holdout > 0]
     known = _read(state)
+    if known is not None:
+        for one in trials:  # another share is another experiment: its people would be in two arms
+            same = pc.and_(pc.equal(known["audience"], one.key), pc.not_equal(known["share"], one.holdout))
+            known = known.filter(pc.invert(same))
     parts = [] if known is None else [known]
     if trials:
         path = select_members(members, trials, ledger, "experiments")
@@ -41,14 +46,16 @@ def record(state: Path, members: Members, requests: Sequence[AudienceRequest], l
                 keys = mine.column("member_key").cast(pa.uuid()).storage
                 out = mine.column(f"out_{number}").cast(pa.bool_())
                 since, audience = pa.scalar(day, pa.date32()), pa.scalar(request.key)
-                columns = [keys, pa.repeat(audience, len(out)), out, pa.repeat(since, len(out))]
-                parts.append(pa.table(columns, names=["member_key", "audience", "held_out", "since"]))
+                fixed = [pa.repeat(one, len(out)) for one in (audience, since, pa.scalar(request.holdout))]
+                parts.append(pa.table([keys, out, *fixed], names=["member_key", "held_out", "audience", "since", "share"]))
         path.unlink()
     if not parts:
         return 0
     whole = pa.concat_tables(parts)
-    first = whole.group_by(["member_key", "audience"], use_threads=False).aggregate([("held_out", "first"), ("since", "min")])
-    first = first.rename_columns({"held_out_first": "held_out", "since_min": "since"})
+    first = whole.group_by(["member_key", "audience"], use_threads=False).aggregate(
+        [("held_out", "first"), ("since", "min"), ("share", "max")]
+    )
+    first = first.rename_columns({"held_out_first": "held_out", "since_min": "since", "share_max": "share"})
     return _write(state, first, ledger)
 
 

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import hashlib
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from datetime import datetime
 
     from connectors.engine.ledger import Ledger
 
@@ -31,3 +32,16 @@ def held_out(customer_ids: Sequence[str], salt: str, share: float) -> list[bool]
 def salt_of(ledger: Ledger, audience: str) -> str:
     """The audience's salt: its key and the state folder, so that two audiences draw apart."""
     return ledger.member_key(f"holdout {audience}").hex()
+
+
+def keep_holdout(ledger: Ledger, audience: str, share: float, now: datetime) -> None:
+    """Nothing: the experiment of this audience is on record from its first push on; another share is a new experiment."""
+    known = ledger.journal.one("SELECT share FROM holdouts WHERE audience = ?", (audience,))
+    if known is None or known["share"] != share:
+        values = (audience, salt_of(ledger, audience), share, now.isoformat())
+        ledger.journal.write("INSERT OR REPLACE INTO holdouts (audience, salt, share, since) VALUES (?, ?, ?, ?)", values)
+
+
+def holdouts(ledger: Ledger) -> list[dict[str, Any]]:
+    """Every experiment: audience (the request's key), share, since."""
+    return ledger.journal.rows("SELECT audience, share, since FROM holdouts ORDER BY audience")

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from connectors.engine.deliveries import FIRST, REMOVALS, DeliveryWriter, open_delivery, phase_name
 from connectors.engine.diff import ADDING, Diff
 from connectors.engine.fold import LATE
-from connectors.engine.lift import keep_holdout
+from connectors.engine.holdout import keep_holdout
 from connectors.engine.lookalikes import keep_lookalikes
 from connectors.engine.outcome import PushOutcome, blank, count, fail, show_status, worst
 from connectors.engine.sending import Sender

@@ -6,7 +6,7 @@ import json
 from typing import TYPE_CHECKING, Any
 
 from connectors.engine.deliveries import open_delivery
-from connectors.engine.lift import holdouts
+from connectors.engine.holdout import holdouts
 from connectors.errors import SyncError
 from connectors.protocol import AudienceHandle, AudienceSpec
 

@@ -52,6 +52,15 @@ def test_arms_are_kept_from_the_first_selection_on(tmp_path: Path, ledger: Ledge
         one.close()
 
 
+def test_another_share_is_another_experiment(tmp_path: Path, ledger: Ledger) -> None:
+    some = members(ledger, tmp_path / "one", 200)
+    for share, day in ((0.1, FIRST), (0.3, LATER)):
+        experiments.record(ledger.folder, some, [AudienceRequest("winback", "Group 2", holdout=share)], ledger, day)
+    assert {since for _, since in observed(ledger, 200).values()} == {LATER}
+    assert 35 < sum(held for held, _ in observed(ledger, 200).values()) < 90
+    some.close()
+
+
 def test_erased_people_leave_the_experiment(tmp_path: Path, ledger: Ledger) -> None:
     trial = AudienceRequest("winback", "Group 2", holdout=0.2)
     some = members(ledger, tmp_path / "one", 50)
