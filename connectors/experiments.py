@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from connectors.engine.members import Members
 
 FILE = "experiments.parquet"
+COLUMNS = ["member_key", "audience", "held_out", "since", "share"]
 
 
 def record(state: Path, members: Members, requests: Sequence[AudienceRequest], ledger: Ledger, day: date) -> int:
@@ -51,7 +52,7 @@ def record(state: Path, members: Members, requests: Sequence[AudienceRequest], l
         path.unlink()
     if not parts:
         return 0
-    whole = pa.concat_tables(parts)
+    whole = pa.concat_tables([one.select(COLUMNS) for one in parts])
     first = whole.group_by(["member_key", "audience"], use_threads=False).aggregate(
         [("held_out", "first"), ("since", "min"), ("share", "max")]
     )
