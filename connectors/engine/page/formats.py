@@ -70,9 +70,9 @@ def days(value: Any) -> str:
 
 
 def change(now: Any, before: Any) -> str:
-    """`+3.2%` against before; a dash where either is missing."""
+    """`+3.2%` against before; a dash where either is missing, or where nothing would be seen to move."""
     a, b = number(now), number(before)
-    if a is None or b is None or b == 0:
+    if a is None or b is None or b == 0 or abs(a / b - 1) < 0.0005:
         return DASH
     return f"{a / b - 1:+.1%}".replace("-", "−")
 

@@ -28,7 +28,7 @@ def _figures(now: Mapping[str, Any], before: Mapping[str, Any]) -> list[str]:
         said.append(f"{count(abs(born))} {'new' if born > 0 else 'fewer'} customers {since}: {count(now['customers'])} in all.")
     for name, what in (("predicted_clv", "Predicted value"), ("spend", "Spend")):
         moved = change(now.get(name), before.get(name))
-        if number(now.get(name)) != number(before.get(name)) and moved != DASH:
+        if moved != DASH:
             then, here = money(before.get(name), currency), money(now.get(name), currency)
             said.append(f"{what} went from {then} to {here} ({moved}).")
     old, new = number(before.get("clv_roas")), number(now.get("clv_roas"))
@@ -89,7 +89,7 @@ def _moved(label: str, now: Mapping[str, Any], previous: Mapping[str, Any] | Non
     if not previous or not name or previous.get("currency") != now.get("currency"):
         return ""
     said = change(now.get(name), previous.get(name))
-    return "" if said == DASH or number(now.get(name)) == number(previous.get(name)) else said
+    return "" if said == DASH else said
 
 
 def reasons(counts: Mapping[str, Any] | None) -> str:

@@ -15,6 +15,7 @@ from plotly.offline import get_plotlyjs
 
 from connectors.engine.page import formats, words
 from connectors.engine.page.figures import text
+from connectors.engine.page.words import changes
 from connectors.engine.report import ReportData, RunInfo, export, headline, render, summary_text
 from tests.browser.sample import BREAKOUT, FORMULA, HOSTILE, audience, report
 
@@ -143,3 +144,10 @@ def test_other_numbers() -> None:
 def test_chart_texts_hold_no_tags(data: ReportData) -> None:
     assert text("<b>&") == "&lt;b&gt;&amp;"
     assert isinstance(data.tables()["tiers"], pa.Table)
+
+
+def test_what_nobody_could_see_moving_is_no_change() -> None:
+    now = {"currency": "USD", "customers": 5, "predicted_clv": 895501.30000001, "as_of": "2026-11-17"}
+    before = {**now, "predicted_clv": 895501.29999999}
+    assert not any("Predicted" in said for said in changes(now, before, ()))
+    assert any("+1.0%" in said for said in changes({**now, "predicted_clv": 904456.0}, before, ()))
