@@ -27,7 +27,7 @@ bench: setup
 	@$(BIN)/python -m tests.benchmarks
 
 soak: setup
-	@SOAK=1 $(BIN)/python -m pytest tests/faults -n 2
+	@SOAK_EXAMPLES=200 $(BIN)/python -m pytest tests/connectors/engine/test_stateful.py tests/faults -n 2 --timeout 3600
 
 lock:
 	@$(BIN)/uv pip compile -q pyproject.toml --extra test --extra warehouse --generate-hashes --no-emit-index-url --no-header \
