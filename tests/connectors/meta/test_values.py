@@ -97,7 +97,9 @@ def test_a_lost_reply_is_tried_again(box: MetaSandbox, connect: Connect, sleeps:
 
 def test_everybody_may_be_limited(box: MetaSandbox, connect: Connect) -> None:
     connect(account=WANTED, limited_data_use="everyone").send_values(batch(box.clock.now(), 1))
-    connect(account=WANTED, limited_data_use="off").send_values(batch(box.clock.now(), 1, limited=[True], event_id=["clv-other"]))
+    connect(account=WANTED, limited_data_use="off").send_values(
+        batch(box.clock.now(), 1, limited=[True], event_id=["clv-other"])
+    )
     assert [("data_processing_options" in one) for one in box.events] == [True, False]
 
 
