@@ -197,7 +197,7 @@ def summary(scored: Scored) -> dict[str, Any]:
         "currency": scored.transactions.currency,
         "as_of": scored.as_of,
         "horizon_days": scored.settings.horizon_days,
-        "model": scored.scores.choice.model,
+        "model": table["model"][0].as_py(),  # as fitted: a fall-back has a name of its own
         "tiers": tiers,
         "warnings": [*(str(one) for one in scored.transactions.findings), *scored.scores.warnings],
     }

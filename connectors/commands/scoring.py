@@ -67,7 +67,8 @@ def score_command(
         emit({**summary, "out": out})
         return
     columns = ("tier", "customers", "share_of_customers", "clv", "share_of_clv", "mean_clv")
-    title = f"{summary['customers']:,} customers as of {summary['as_of']}, model {summary['model']}, {summary['currency']}"
+    parts = (f"{summary['customers']:,} customers as of {summary['as_of']}", f"model {summary['model']}", summary["currency"])
+    title = ", ".join(part for part in parts if part)
     show_table(title, columns, rows_of(summary["tiers"], columns))
     click.echo(f"Wrote {out}" if out else "Add --out scores.csv (or .parquet) to keep every customer's score.")
 

@@ -67,3 +67,11 @@ def test_hash_keeps_file_order_and_exit_0_with_bad_values(tmp_path: Path) -> Non
     assert "invalid" in second["fields"]["email"][0]
     assert "invalid" in second["fields"]["phone"][0]
     assert "mary" not in found.stderr + found.stdout
+
+
+def test_a_fall_back_is_named_as_what_it_is(tmp_path: Path) -> None:
+    (tmp_path / "orders.csv").write_text("customer_id,date,spend\n1,2026-01-01,10\n")
+    found = clvsync("score", "--orders", "orders.csv", "--out", "scores.csv", "--json", cwd=tmp_path)
+    assert found.returncode == 0, found.stderr
+    assert json.loads(found.stdout)["model"] == "steady_rate"
+    assert "steady_rate" in (tmp_path / "scores.csv").read_text()
