@@ -14,6 +14,7 @@ from connectors.meta.connector import MetaConnector
 from connectors.meta.sandbox import MetaSandbox
 from connectors.protocol import AudienceHandle, AudienceSpec, Batch, Operation
 from connectors.sandbox import HttpServer
+from tests.connectors.meta.plain_http import CUSTOM, EDGE, Http
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -133,3 +134,20 @@ def held(box: MetaSandbox, handle: AudienceHandle) -> dict[str, Any]:
     """The members that the sandbox holds: e-mail digest -> row as sent."""
     rows = box.state()["audiences"][handle.remote_id]["members"]
     return {row["EMAIL"]: row for row in rows}
+
+
+@pytest.fixture
+def http_(box: MetaSandbox) -> Http:
+    return Http(box)
+
+
+@pytest.fixture
+def plain(http_: Http) -> str:
+    """A list without values."""
+    return str(http_("POST", EDGE, CUSTOM)[1]["id"])
+
+
+@pytest.fixture
+def valued(http_: Http) -> str:
+    """A value-based list."""
+    return str(http_("POST", EDGE, {**CUSTOM, "name": "Valued", "is_value_based": True})[1]["id"])
