@@ -105,9 +105,13 @@ def _explain(error: Exception) -> int:
     if isinstance(error, BrokenPipeError):
         return 1
     import logging
+    import traceback
 
-    logging.getLogger("clvsync").debug("unexpected", exc_info=error)
-    click.echo(f"error: {type(error).__name__}: {redact(str(error))} (run with --verbose to see where)", err=True)
+    # the text of an unexpected exception may repeat a row of somebody's data: where it happened is enough
+    place = "".join(traceback.format_tb(error.__traceback__))
+    logging.getLogger("clvsync").debug("unexpected %s\n%s", type(error).__name__, place)
+    said = f": {error.strerror} {error.filename or ''}".rstrip() if isinstance(error, OSError) and error.strerror else ""
+    click.echo(f"error: {type(error).__name__}{said} (run with --verbose to see where)", err=True)
     return 1
 
 

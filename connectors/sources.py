@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import glob
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -152,7 +153,7 @@ def _open(source: TableSource, folder: Path) -> tuple[duckdb.DuckDBPyConnection,
         ".jsonl": f"read_json('{path}', format='newline_delimited')",
         ".ndjson": f"read_json('{path}', format='newline_delimited')",
         ".json": f"read_json('{path}', format='auto')",
-    }.get(suffix, f"read_csv('{path}', all_varchar=true, header=true)")
+    }.get(suffix) or _csv_reader(path)
     try:
         connection.execute(f"CREATE VIEW source AS SELECT * FROM {reader}")
     except duckdb.Error as error:
@@ -161,6 +162,24 @@ def _open(source: TableSource, folder: Path) -> tuple[duckdb.DuckDBPyConnection,
             f"can't be read: {reason}", remedy="CSV with a header, JSON lines or Parquet", place=_place(source)
         ) from None
     return connection, "source"
+
+
+def _csv_reader(path: str) -> str:
+    """The call that reads a CSV whose first line is its header: never guessed, or a person's row could become the header."""
+    import csv
+
+    first = sorted(glob.glob(path.replace("''", "'")))[0]
+    with open(first, encoding="utf-8-sig", newline="") as file:
+        line = file.readline()
+    delimiter = max(",;\t|", key=line.count)
+    names = next(csv.reader([line], delimiter=delimiter), [])
+    quoted = ", ".join("'" + name.strip().replace("'", "''") + "': 'VARCHAR'" for name in names)
+    if not names or len({name.strip() for name in names}) < len(names):
+        return f"read_csv('{path}', all_varchar=true, header=true)"
+    return (
+        f"read_csv('{path}', header=true, auto_detect=false, delim='{delimiter}', quote='\"', escape='\"', "
+        f"strict_mode=false, null_padding=true, columns={{{quoted}}})"
+    )
 
 
 def _query(source: TableSource, folder: Path) -> Any:
@@ -242,8 +261,12 @@ def _match(
 
 
 def _missing(name: str, types: Mapping[str, str], source: TableSource) -> ConfigurationError:
+    known = {one for columns in (CONTACTS, ENGAGEMENT, RATES, SUPPRESSION) for key in columns for one in (key, *columns[key])}
+    # without one name that we know, the first line may be a person's row: it is not repeated
+    headed = any(one.lower().strip() in known for one in types)
+    has = f"the table has: {', '.join(types)}" if headed else "no column name is known: is the first line a header?"
     return ConfigurationError(
-        f"column {name!r} is missing; the table has: {', '.join(types)}",
+        f"column {name!r} is missing; {has}",
         remedy="name it under `columns` in sources.yaml, as  our_name: your_name",
         place=_place(source),
     )
@@ -276,4 +299,11 @@ def _gathered(ours: str, theirs: str, kind: str, csv_lists: bool) -> str:
 
 
 def _arrow(connection: duckdb.DuckDBPyConnection, query: str) -> pa.Table:
-    return connection.sql(query).to_arrow_table()
+    import duckdb
+
+    try:
+        return connection.sql(query).to_arrow_table()
+    except duckdb.Error as error:
+        line = re.search(r"[Ll]ine:? (\d+)", str(error))  # the rest of DuckDB's text repeats the row
+        where = f" in line {line.group(1)}" if line else ""
+        raise ConfigurationError(f"a source can't be read{where}", remedy="correct that row or export the file again") from None

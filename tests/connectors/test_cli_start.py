@@ -49,3 +49,10 @@ def test_each_command_has_help_with_an_example_and_loads_nothing_heavy_for_it(co
         [sys.executable, "-m", "connectors.cli", command, "--help"], capture_output=True, text=True, check=True
     )
     assert f"Example: clvsync {command}" in " ".join(run.stdout.split())
+
+
+def test_an_unexpected_error_never_repeats_its_text(capsys: pytest.CaptureFixture[str]) -> None:
+    from connectors.cli import _explain
+
+    assert _explain(RuntimeError("row 3: Mary Leakname, 12 High Street")) == 1
+    assert "Leakname" not in capsys.readouterr().err

@@ -111,3 +111,19 @@ def test_a_warehouse_is_read_by_its_url(tmp_path: Path, monkeypatch: pytest.Monk
     monkeypatch.setenv("WAREHOUSE_URL", f"{kind}://{path}")
     source = TableSource(sql="SELECT * FROM people", database="env:WAREHOUSE_URL")
     assert sources.contacts(source, tmp_path)["email"].to_pylist() == [["jane@example.com"]]
+
+
+def test_a_bad_row_never_becomes_the_header_nor_part_of_a_message(tmp_path: Path) -> None:
+    broken = 'customer_id,email,first_name\n1,a@x.org,Ada\n2,"bad "quote" x,Leakname,extra,cols\n3,c@x.org,Cy\n'
+    assert contacts(tmp_path, "c.csv", broken)["1"]["email"] == ["a@x.org"]
+    longer = "customer_id,email,first_name\n1,a@x.org,Ada\n2,b@x.org,Ben,extra,cols\n3,c@x.org,Cy\n"
+    assert sorted(contacts(tmp_path, "e.csv", longer)) == ["1", "2", "3"]
+    with pytest.raises(ConfigurationError, match="is the first line a header") as caught:
+        contacts(tmp_path, "d.csv", "17,mary@example.com,Leakname\n18,ben@example.com,Ben\n")
+    assert "Leakname" not in str(caught.value)
+
+
+def test_other_delimiters_and_byte_order_marks(tmp_path: Path) -> None:
+    found = contacts(tmp_path, "c.csv", "\ufeffcustomer_id;email;city\n007;a@x.org;Oslo, Norge\n")
+    assert found["007"]["city"] == "Oslo, Norge"
+    assert found["007"]["email"] == ["a@x.org"]
