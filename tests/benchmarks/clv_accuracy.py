@@ -57,11 +57,11 @@ def main() -> None:
 def _report(title: str, t: Transactions, split: date) -> None:
     held_out = window(t, split, (t.last_day - split).days, known_until=t.last_day)
     started = time.perf_counter()
-    ours, model = _ours(t, held_out)
+    mine, model = ours(t, held_out)
     seconds = time.perf_counter() - started
     scores = {
-        "ours": ours,
-        "pareto_nbd + gg": _peer(held_out),
+        "ours": mine,
+        "pareto_nbd + gg": published(held_out),
         "rfm": rfm(held_out.past),
         "past_spend": past_spend(held_out.past),
     }
@@ -77,14 +77,15 @@ def _report(title: str, t: Transactions, split: date) -> None:
         print(f"ours - {rival:16s} {'; '.join(gaps)}")
 
 
-def _ours(t: Transactions, held_out: Window) -> tuple[Floats, str]:
+def ours(t: Transactions, held_out: Window) -> tuple[Floats, str]:
+    """What `clvsync score` predicts, and the model it names."""
     settings = replace(ScoreSettings(), horizon_days=held_out.days, annual_discount=0.0)
     table = score(t, held_out.past.as_of, settings).table
     known = dict(zip(table["customer_id"].to_pylist(), table["clv"].to_pylist(), strict=True))
     return np.array([known[name] for name in held_out.past.customer_id.to_pylist()]), str(table["model"][0])
 
 
-def _peer(held_out: Window) -> Floats:
+def published(held_out: Window) -> Floats:
     """Pareto/NBD and the Gamma-Gamma of repeat orders, as every library does it."""
     s = held_out.past
     model, _ = fit_first(("pareto_nbd",), s)
