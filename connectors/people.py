@@ -20,12 +20,7 @@ if TYPE_CHECKING:
     from connectors.archive import Archive
     from connectors.config import Settings
 
-LEAST = """
-    SELECT l.person_id AS customer_id,
-      CASE WHEN bool_or({denied}) THEN 'denied' WHEN count({column}) < count(*) THEN NULL ELSE min({column}) END AS {column}
-    FROM contacts c JOIN links l USING (customer_id) GROUP BY l.person_id"""
-DENIED = "lower(trim({column})) IN ('denied', 'no', 'false', '0', 'n', 'withdrawn')"
-CONSENTS = ("consent_ad_user_data", "consent_ad_personalization")
+CONSENTS = ("consent_ad_user_data", "consent_ad_personalization", "do_not_sell")
 
 
 def merge(
@@ -85,19 +80,18 @@ def _orders(checked: Transactions, links: pa.Table) -> Transactions:
 def _least_consent(merged: pa.Table, contacts: pa.Table, links: pa.Table) -> pa.Table:
     import duckdb
 
+    from connectors.engine.consent import least
+
     with duckdb.connect() as connection:
         for name, table in (("merged", merged), ("contacts", contacts), ("links", links)):
             connection.register(name, table)
-        for column in CONSENTS:
-            query = LEAST.format(column=column, denied=DENIED.format(column=column))
-            connection.execute(f"CREATE TEMP TABLE {column} AS {query}")
-        connection.execute("""
-            CREATE TEMP TABLE sold AS
-            SELECT l.person_id AS customer_id, max(c.do_not_sell) AS do_not_sell
-            FROM contacts c JOIN links l USING (customer_id) GROUP BY l.person_id""")
-        chosen = ", ".join(f"{name}.{name} AS {name}" for name in CONSENTS)
-        found = connection.sql(f"""
-            SELECT m.* REPLACE ({chosen}, sold.do_not_sell AS do_not_sell) FROM merged m
-            JOIN consent_ad_user_data USING (customer_id) JOIN consent_ad_personalization USING (customer_id)
-            JOIN sold USING (customer_id) ORDER BY m.customer_id""")
+        chosen = ", ".join(f"{least(one, f'c.{one}')} AS {one}" for one in CONSENTS)
+        connection.execute(
+            f"CREATE TEMP TABLE consents AS SELECT l.person_id AS customer_id, {chosen} "
+            "FROM contacts c JOIN links l USING (customer_id) GROUP BY l.person_id"
+        )
+        replaced = ", ".join(f"consents.{one} AS {one}" for one in CONSENTS)
+        found = connection.sql(
+            f"SELECT m.* REPLACE ({replaced}) FROM merged m JOIN consents USING (customer_id) ORDER BY m.customer_id"
+        )
         return found.to_arrow_table().cast(contacts.schema)

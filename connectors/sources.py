@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from connectors.config import TableSource
 
 SEVERAL = ("email", "phone")  # a person may have several of these
-CONSENTS = ("consent_ad_user_data", "consent_ad_personalization")
+CONSENTS = ("consent_ad_user_data", "consent_ad_personalization", "do_not_sell")  # of several rows the least consent counts
 CONTACTS: dict[str, tuple[str, ...]] = {
     "customer_id": ("customer", "cust_id", "user_id", "id"),
     "email": ("e_mail", "mail", "email_address", "emails"),
@@ -289,12 +289,9 @@ def _gathered(ours: str, theirs: str, kind: str, csv_lists: bool) -> str:
             )
         return f"list_sort(list_distinct(flatten(list({listed})))) AS {ours}"
     if ours in CONSENTS:
-        # the least consent that any row of this person grants: denied before blank before granted
-        denied = f"min({text}) FILTER (lower({text}) IN ('denied', 'no', 'false', '0', 'n', 'withdrawn'))"
-        granted = f"WHEN count({text}) < count(*) THEN NULL ELSE min({text})"
-        return f"CASE WHEN {denied} IS NOT NULL THEN {denied} {granted} END AS {ours}"
-    if ours == "do_not_sell":
-        return f"max({text}) FILTER (lower({text}) NOT IN ('false', 'no', '0', 'n')) AS {ours}"
+        from connectors.engine.consent import least
+
+        return f"{least(ours, text)} AS {ours}"
     return f"arg_min({text}, source_row) FILTER ({text} IS NOT NULL) AS {ours}"
 
 

@@ -18,6 +18,7 @@ GRANTED = ("granted", "yes", "true", "1", "y", "t", "opt_in", "opt-in", "optin",
 DENIED = ("denied", "no", "false", "0", "n", "f", "opt_out", "opt-out", "optout", "withdrawn", "revoked", "consent_denied")
 BLANK = ("", "unknown", "unspecified", "null", "none", "nan")
 FLAGS = ("consent_ad_user_data", "consent_ad_personalization")
+SOLD = "do_not_sell"
 LIMITED_REGIONS = (("US", ("ca", "us-ca", "california", "calif", "calif.")),)
 """Country and spellings of the region whose people go with limited data use."""
 
@@ -39,11 +40,25 @@ def reason(country: str = "consent_country", regions: frozenset[str] = STRICT_RE
     denied = " OR ".join(_among(_word(flag), DENIED) for flag in FLAGS)
     unread = " OR ".join(f"NOT {_among(_word(flag), (*GRANTED, *DENIED, *BLANK))}" for flag in FLAGS)
     missing = " OR ".join(f"NOT {_among(_word(flag), GRANTED)}" for flag in FLAGS)
-    sold = f"NOT {_among(_word('do_not_sell'), (*DENIED, *BLANK))}"
+    sold = f"NOT {_among(_word(SOLD), (*DENIED, *BLANK))}"
     return (
         f"CASE WHEN {sold} THEN 'do_not_sell' WHEN {denied} THEN 'consent_denied' WHEN {unread} THEN 'consent_unreadable' "
         f"WHEN {strict} AND ({missing}) THEN 'consent_missing' ELSE '' END"
     )
+
+
+def least(column: str, text: str) -> str:
+    """SQL aggregate over the rows of one person: the least consent that any of them grants (null: one of them is blank).
+
+    `text`: the column's text as an SQL expression, null where blank. Refused before unreadable before blank before granted.
+    """
+    word = f"lower(trim(coalesce({text}, '')))"
+    if column == SOLD:
+        return f"min({text}) FILTER (NOT {_among(word, (*DENIED, *BLANK))})"
+    refused = f"min({text}) FILTER ({_among(word, DENIED)})"
+    unread = f"min({text}) FILTER (NOT {_among(word, (*GRANTED, *DENIED, *BLANK))})"
+    blank = f"count(*) FILTER ({_among(word, BLANK)}) > 0"
+    return f"coalesce({refused}, {unread}, CASE WHEN {blank} THEN NULL ELSE min({text}) END)"
 
 
 def limited_data_use(country: str = "consent_country") -> str:
