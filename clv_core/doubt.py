@@ -9,13 +9,17 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import norm
 
+from clv_core.forecast import Forecast
+from clv_core.intervals import spread
 from clv_core.spread import customer_variance, total_interval
 from clv_core.uncertainty import Uncertainty
+from clv_core.windows import Snapshot
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
 Floats = NDArray[np.float64]
+UNKNOWN_LEVEL = 0.10  # relative error of the level of scores that come without their models
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,8 +36,6 @@ class Doubt:
     @classmethod
     def of(cls, scores: pa.Table, level: float | None = None) -> Doubt:
         """The doubt of a scores table, in its order; without the fitted models in its metadata (CSV) from clv_high alone."""
-        from clv_core.intervals import UNKNOWN_LEVEL
-
         clv = np.nan_to_num(np.asarray(scores["clv"].to_numpy(), dtype=np.float64))
         document = Uncertainty.of(scores)
         if document is None or not len(scores):
@@ -44,10 +46,6 @@ class Doubt:
 
     @classmethod
     def _fitted(cls, scores: pa.Table, clv: Floats, document: Uncertainty, level: float | None) -> Doubt:
-        from clv_core.forecast import Forecast
-        from clv_core.intervals import spread
-        from clv_core.windows import Snapshot
-
         s = Snapshot.of_scores(scores)
         model, basket = document.models()
         view = Forecast(np.asarray(scores["expected_orders"]), basket.expected(s), np.asarray(scores["p_alive"]))

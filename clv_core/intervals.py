@@ -11,24 +11,18 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
-import pyarrow as pa
-import pyarrow.compute as pc
 from numpy.typing import NDArray
-
-from clv_core.forecast import Forecast
-from clv_core.spread import customer_variance, total_interval
-from clv_core.uncertainty import Uncertainty
-from clv_core.windows import Snapshot
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
     from clv_core.basket import Basket
+    from clv_core.forecast import Forecast
     from clv_core.models.base import OrderModel
+    from clv_core.windows import Snapshot
 
 Floats = NDArray[np.float64]
 NOMINAL = (0.05, 0.95)
-UNKNOWN_LEVEL = 0.10
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,48 +87,3 @@ def _search(share: Callable[[float], float], first: float, last: float, wanted: 
         middle = (first + last) / 2
         first, last = (middle, last) if share(middle) < wanted else (first, middle)
     return (first + last) / 2
-
-
-TOTALS = pa.schema([
-    ("group", pa.string()), ("customers", pa.int64()), ("clv", pa.float64()), ("clv_low", pa.float64()),
-    ("clv_high", pa.float64()),
-])  # fmt: skip
-
-
-def group_totals(scores: pa.Table, groups: pa.Table) -> pa.Table:
-    """group, customers, clv, clv_low, clv_high: each group's total with its 90% interval, in the order of group.
-
-    `groups` has customer_id and group; a customer may be in several. Three sources add up: what customers do for themselves,
-    the parameters (delta method on the covariance of their logs) and the level that all share. The last two need the document
-    in the table's metadata (Scores.uncertainty); without it (scores from CSV) the level is taken to be 10% uncertain.
-    """
-    at = pc.index_in(groups["customer_id"].cast(pa.string()), scores["customer_id"].combine_chunks()).combine_chunks()
-    known = pc.is_valid(at)
-    labels = groups["group"].cast(pa.string()).combine_chunks().filter(known).dictionary_encode()
-    members = scores.take(at.filter(known))
-    code = np.asarray(labels.indices).astype(np.intp)
-    clv = np.asarray(members["clv"], dtype=np.float64)
-    count = len(labels.dictionary)
-    mean = np.bincount(code, clv, minlength=count).astype(np.float64)
-    variance = _variance_of_totals(scores, members, clv, code, mean)
-    low, high = total_interval(mean, variance, 0.0)
-    sizes = np.bincount(code, minlength=count)
-    table = pa.table([labels.dictionary, pa.array(sizes), pa.array(mean), pa.array(low), pa.array(high)], schema=TOTALS)
-    return table.sort_by("group")
-
-
-def _variance_of_totals(scores: pa.Table, members: pa.Table, clv: Floats, code: NDArray[np.intp], mean: Floats) -> Floats:
-    count = len(mean)
-    document = Uncertainty.of(scores)
-    if document is None:
-        own = customer_variance(clv, np.asarray(members["clv_high"], dtype=np.float64))
-        return np.bincount(code, own, minlength=count) + (UNKNOWN_LEVEL * mean) ** 2
-    s = Snapshot.of_scores(members)
-    model, basket = document.models()
-    view = Forecast(np.asarray(members["expected_orders"]), basket.expected(s), np.asarray(members["p_alive"]))
-    own = spread(clv, view, basket, model, s).variance
-    total = np.bincount(code, own, minlength=count) + (document.level_error * mean) ** 2
-    for slopes, covariance in document.sensitivities(s):
-        by_group = np.stack([np.bincount(code, clv * slope, minlength=count) for slope in slopes.T], axis=1)
-        total += np.einsum("gi,ij,gj->g", by_group, covariance, by_group)
-    return np.asarray(total, dtype=np.float64)

@@ -57,7 +57,7 @@ class Seen:
 @dataclass(frozen=True)
 class Scores:
     """`table` as in SCHEMA, one row per customer. `deciles` sets predicted beside realised on the longest inner window;
-    `uncertainty` is the document that `intervals.group_totals` needs, which the table carries in its schema metadata too.
+    `uncertainty` is the document that `totals.group_totals` needs, which the table carries in its schema metadata too.
     """
 
     table: pa.Table

@@ -6,8 +6,8 @@ import pyarrow as pa
 import pytest
 
 from clv_core.concentration import lorenz, tier_table
-from clv_core.intervals import group_totals
 from clv_core.returns import ReturnSettings, returns
+from clv_core.totals import group_totals
 from tests.clv_core.world import AS_OF, simulate
 
 SCORES = pa.table({

@@ -9,9 +9,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pytest
 
-from clv_core.intervals import group_totals
 from clv_core.scoring import SCHEMA, Scores, ScoreSettings, score
 from clv_core.tiers import TierRules
+from clv_core.totals import group_totals
 from clv_core.transactions import InputError
 from clv_core.uncertainty import Uncertainty
 from tests.clv_core.bases import START, orders, shop
