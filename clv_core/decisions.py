@@ -26,7 +26,10 @@ QUADRANTS = {
 }
 SCHEMA = pa.schema(
     [
-        *((name, pa.string()) for name in ("platform", "campaign_id", "campaign_name", "kind", "by_roas", "by_clv")),
+        *(
+            (name, pa.string())
+            for name in ("platform", "account_id", "campaign_id", "campaign_name", "kind", "by_roas", "by_clv")
+        ),
         ("spend", pa.decimal128(38, 6)),
         *((n, pa.float64()) for n in ("roas", "clv_roas", "clv_roas_low", "clv_roas_high", "at_stake", "at_stake_low")),
         ("sentence", pa.string()),

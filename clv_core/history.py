@@ -43,7 +43,7 @@ def snapshot(found: Returns, run_id: str) -> pa.Table:
     ]
     rows += [
         {"run_id": run_id, "as_of": found.as_of, "horizon_days": found.horizon_days, "grouping": "campaigns"}
-        | {"key": f"{row['platform']}/{row['campaign_id']}", "customers": row["customers"]}
+        | {"key": f"{row['platform']}/{row['account_id']}/{row['campaign_id']}", "customers": row["customers"]}
         | {number: None if row[number] is None else float(row[number]) for number in _NUMBERS}
         for row in found.campaigns.to_pylist()
     ]

@@ -10,6 +10,7 @@ import pyarrow as pa
 
 from clv_core.acquired import label_spend, load_customers, move_by_record, with_doubt
 from clv_core.cohorts import curves
+from clv_core.coverage import contradictions_of, coverage_of, warnings_of
 from clv_core.decisions import decide, disagreements
 from clv_core.doubt import Doubt
 from clv_core.labels import LabelRules
@@ -24,9 +25,9 @@ if TYPE_CHECKING:
     from datetime import date
 
 GROUPINGS: dict[str, tuple[str, ...]] = {
-    "campaigns": ("platform", "campaign_id"),
-    "adsets": ("platform", "campaign_id", "adset_id"),
-    "ads": ("platform", "campaign_id", "adset_id", "ad_id"),
+    "campaigns": ("platform", "account_id", "campaign_id"),
+    "adsets": ("platform", "account_id", "campaign_id", "adset_id"),
+    "ads": ("platform", "account_id", "campaign_id", "adset_id", "ad_id"),
     "platforms": ("platform",),
     "creative": ("creative",),
     "objectives": ("objective",),
@@ -75,6 +76,7 @@ class Returns:
     cohorts: pa.Table
     totals: pa.Table
     coverage: pa.Table
+    contradictions: pa.Table
     retention: pa.Table
     disagreements: pa.Table
     restatements: pa.Table
@@ -129,10 +131,11 @@ def returns(
         retention = curves(
             connection, [("all", "'all'"), *((n, n) for n in ("platform", "creative", "cohort"))], settings.months
         )
-        coverage = _coverage(connection)
-        warnings = (*warnings, *_warnings(connection, coverage, as_of))
+        coverage, contradictions = coverage_of(connection), contradictions_of(connection)
+        warnings = (*warnings, *warnings_of(connection, as_of))
     return Returns(
-        currency, as_of, settings.horizon_days, totals=totals, coverage=coverage, retention=retention, warnings=warnings,
+        currency, as_of, settings.horizon_days, totals=totals, coverage=coverage, contradictions=contradictions,
+        retention=retention, warnings=warnings,
         disagreements=disagreements(found["campaigns"], currency), restatements=restated, track=Record.rows(record),
         **lifecycle, **found,
     )  # fmt: skip
@@ -158,43 +161,22 @@ def _named(connection: duckdb.DuckDBPyConnection, campaigns: pa.Table, record: p
     connection.register("track_in", record)
     named = connection.sql("""
         with facts as (
-            select platform, campaign_id, min(account_id) account_id, arg_max(campaign_name, date) campaign_name,
+            select platform, account_id, campaign_id, arg_max(campaign_name, date) campaign_name,
                    min(date) filter (where spend > 0) first_spend_day, max(date) filter (where spend > 0) last_spend_day
             from spend_facts group by all),
-        labels as (select platform, campaign_id, string_agg(distinct creative, ', ' order by creative) creative,
+        labels as (select platform, account_id, campaign_id, string_agg(distinct creative, ', ' order by creative) creative,
                           string_agg(distinct objective, ', ' order by objective) objective from places group by all)
-        select coalesce(nullif(f.campaign_name, ''), nullif(c.campaign_id, ''),
+        select coalesce(nullif(f.campaign_name, ''), a.campaign_id || ' (in several accounts)', nullif(c.campaign_id, ''),
                         case when c.platform = '' then 'not from ads, or unknown' else 'campaign unknown' end) campaign_name,
-               coalesce(f.account_id, '') account_id, coalesce(l.creative, '') creative, coalesce(l.objective, '') objective,
+               coalesce(l.creative, '') creative, coalesce(l.objective, '') objective,
                f.first_spend_day, f.last_spend_day, c.*, t.factor track_factor
-        from campaigns_in c left join (select platform, campaign_id, factor from track_in where campaign_id <> '') t
-             using (platform, campaign_id)
-             left join facts f using (platform, campaign_id) left join labels l using (platform, campaign_id)
-        order by c.spend desc, c.platform, c.campaign_id""").to_arrow_table()
+        from campaigns_in c
+             left join (select platform, account_id, campaign_id, factor from track_in where campaign_id <> '') t
+                  using (platform, account_id, campaign_id)
+             left join facts f using (platform, account_id, campaign_id)
+             left join labels l using (platform, account_id, campaign_id)
+             left join (select distinct platform, account_id, campaign_id from customer where ambiguous) a
+                  using (platform, account_id, campaign_id)
+        order by c.spend desc, c.platform, c.account_id, c.campaign_id""").to_arrow_table()
     connection.unregister("campaigns_in")
     return named
-
-
-def _coverage(connection: duckdb.DuckDBPyConnection) -> pa.Table:
-    """`source, basis, customers, share, realised_value, predicted_clv`: where customers came from and how we know."""
-    return connection.sql("""
-        select source, basis, count(*) customers, count(*) / sum(count(*)) over () share, sum(realised) realised_value,
-               coalesce(sum(clv), 0) predicted_clv, count(*) filter (where campaign_id <> '') with_campaign
-        from customer group by all order by customers desc, source, basis""").to_arrow_table()
-
-
-def _warnings(connection: duckdb.DuckDBPyConnection, coverage: pa.Table, as_of: date) -> tuple[str, ...]:
-    [[customers, unscored, unknown, early]] = connection.execute("""
-        select count(*), count(*) filter (where not scored), count(*) filter (where source = 'unknown'),
-               count(*) filter (where source = 'paid' and acquired_on < (select min(date) from spend_facts))
-        from customer""").fetchall()
-    found = []
-    if unscored:
-        found.append(f"{unscored:,} of {customers:,} customers with orders have no score and count with no future value")
-    if customers and unknown / customers > 0.1:
-        found.append(f"the source of {unknown / customers:.0%} of customers is unknown; their value is credited to no campaign")
-    if early:
-        found.append(
-            f"{early:,} customers came from ads before the first day of results: their cost is missing, so returns look better"
-        )
-    return tuple(found)

@@ -121,16 +121,16 @@ def restatements(connection: duckdb.DuckDBPyConnection) -> pa.Table:
                    count(*) filter (where not latest) over (partition by {_KEY}) older
             from statements),
         per_day as (
-            select platform, campaign_id, currency, date,
+            select platform, account_id, campaign_id, currency, date,
                    {sums}
             from marked where older > 0 group by all)
-        select platform, campaign_id, currency, count(*) as "days", min(date) first_day, max(date) last_day,
+        select platform, account_id, campaign_id, currency, count(*) as "days", min(date) first_day, max(date) last_day,
                sum(first_spend) first_spend, sum(latest_spend) latest_spend,
                sum(first_conversions) first_conversions, sum(latest_conversions) latest_conversions,
                sum(first_value) first_value, sum(latest_value) latest_value
         from per_day
         where (first_spend, first_conversions, first_value) is distinct from (latest_spend, latest_conversions, latest_value)
-        group by all order by platform, campaign_id, currency""").to_arrow_table()
+        group by all order by platform, account_id, campaign_id, currency""").to_arrow_table()
 
 
 def _later(connection: duckdb.DuckDBPyConnection, as_of: date) -> tuple[str, ...]:

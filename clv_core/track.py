@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 Floats = NDArray[np.float64]
 SHORTEST = 56  # days of a window below which there is too little to learn
 SCHEMA = pa.schema(
-    [(name, pa.string()) for name in ("source", "platform", "campaign_id")]
+    [(name, pa.string()) for name in ("source", "platform", "account_id", "campaign_id")]
     + [("customers", pa.int64())]
     + [(name, pa.float64()) for name in ("predicted", "actual", "factor", "factor_error")]
     + [("window_days", pa.int64())]
@@ -38,7 +38,7 @@ LARGEST_SPREAD = 4.0  # variance of true factors above which data, not campaigns
 class Record:
     """Per campaign: customers of the window, predicted and actual value, the factor and its variance."""
 
-    keys: pa.Table  # source, platform, campaign_id
+    keys: pa.Table  # source, platform, account_id, campaign_id
     customers: NDArray[np.int64]
     predicted: Floats
     actual: Floats
@@ -83,7 +83,9 @@ def _record(connection: duckdb.DuckDBPyConnection, document: Uncertainty, cut: d
     view = forecast(model, basket, s, days / 7)
     own = spread(view.value, view, basket, model, s).variance
     codes = known["campaign_no"].to_numpy().astype(np.intp)
-    keys = connection.sql("select source, platform, campaign_id from campaign_keys order by campaign_no").to_arrow_table()
+    keys = connection.sql(
+        "select source, platform, account_id, campaign_id from campaign_keys order by campaign_no"
+    ).to_arrow_table()
     sums: list[Floats] = [
         np.bincount(codes, v, minlength=len(keys)).astype(np.float64) for v in (view.value, known["later"].to_numpy(), own)
     ]

@@ -101,8 +101,9 @@ def headline(data: ReportData) -> dict[str, Any]:
     if coverage:
         out["source_known"] = 1 - sum(row["share"] for row in coverage if row["source"] == "unknown")
     campaigns = [row for row in data.rows("campaigns") if row["campaign_id"]]
-    out["verdicts"] = {f"{row['platform']}/{row['campaign_id']}": row["quadrant"] for row in campaigns}
-    out["names"] = {f"{row['platform']}/{row['campaign_id']}": row["campaign_name"] for row in campaigns}
+    keys = ["/".join(row[part] for part in ("platform", "account_id", "campaign_id")) for row in campaigns]
+    out["verdicts"] = {key: row["quadrant"] for key, row in zip(keys, campaigns, strict=True)}
+    out["names"] = {key: row["campaign_name"] for key, row in zip(keys, campaigns, strict=True)}
     return out
 
 

@@ -74,7 +74,7 @@ def test_snapshots_of_runs_add_up_over_time() -> None:
     assert [(one["key"], one["customers"], one["realised_value"]) for one in mine] == [
         ("2026-01", 2, 170.10), ("2026-02", 2, 270.05), ("2026-03", 1, 5.55),
     ]  # fmt: skip
-    assert "meta/c1" in tables_now["snapshot"].column("key").to_pylist()
+    assert "meta/m/c1" in tables_now["snapshot"].column("key").to_pylist()
 
 
 def test_new_customers_second_orders_and_sources_by_month() -> None:
