@@ -142,11 +142,15 @@ class Who(Model):
 
 
 class LookalikeSettings(Model):
-    """A lookalike of the seed: countries, and a size in words (or Meta's ratios)."""
+    """A lookalike of the seed: countries, and a size in words (or Meta's ratios, each a lookalike of its own).
+
+    `bands`: each ratio begins where the one before ended (1%, 1-3%, 3-5%) instead of holding it. `platforms`: only on these.
+    """
 
     countries: Annotated[list[str], Field(min_length=1)]
     size: Literal["narrow", "balanced", "broad"] = "narrow"
     ratios: list[Annotated[float, Field(ge=0.01, le=0.2)]] = []
+    bands: bool = False
     platforms: list[str] = []
 
 
@@ -175,6 +179,8 @@ class AudienceSettings(Model):
     holdout: Annotated[float, Field(ge=0, le=0.5)] = 0.0
     guardrails: GuardrailSettings | None = None
     value_band: Annotated[float, Field(ge=0, le=1)] = 0.1
+    membership_days: Annotated[int, Field(ge=1, le=540)] | None = None
+    """Days after which the platform forgets a member who is not sent again (Meta: at most 180; Google: 540)."""
     enabled: bool = True
 
 
@@ -218,12 +224,12 @@ class Phones(Model):
     """How phone numbers are judged."""
 
     without_country: Literal["international", "drop"] = "international"
-    foreign: Literal["international", "drop"] = "international"
+    foreign: Literal["international", "drop"] = "drop"
     check: Literal["possible", "valid"] = "possible"
 
 
 class Identity(Model):
-    """Switches of normalisation; each default is the reading that loses least when it is wrong (docs/identity.md)."""
+    """Switches of normalisation; each default is the reading that loses least when it is wrong."""
 
     default_country: Annotated[str, Field(pattern=r"^[A-Z]{2}$")] | None = None
     phones: Phones = Phones()

@@ -26,7 +26,8 @@ def fast_digits(values: pl.Series, countries: pl.Series | None, rules: IdentityR
         return nothing(len(values))
     frame = pl.DataFrame({"v": values}).with_columns(plain=pl.col("v").str.contains(E164))
     if not frame["plain"].all():
-        bare = frame.filter(~pl.col("plain")).select(pl.col("v").str.replace_all(SEPARATORS, ""))["v"]
+        typed = pl.col("v").str.strip_suffix(phone_library.DECIMAL)
+        bare = frame.filter(~pl.col("plain")).select(typed.str.replace_all(SEPARATORS, ""))["v"]
         frame = frame.with_columns(v=_laid_over(frame["v"], ~frame["plain"].fill_null(True), bare))
     found = frame.select(pl.when(pl.col("v").str.starts_with("+")).then(pl.col("v").str.slice(1)))["v"]
     found = _settled_abroad(found)

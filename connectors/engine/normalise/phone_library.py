@@ -42,12 +42,13 @@ APART = re.compile(r"\s*[\s,;:/(\[]")
 EXAMPLE = re.compile(r"1555\d{7}")  # the area code of examples and films: nobody has one, so taking it reaches no stranger
 LETTER = re.compile(r"[^\W\d_]")
 SHOUTED = re.compile(r"[A-Z]{3,}")
+DECIMAL = ".0"  # what spreadsheets and data frames put behind a number that they took for an amount
 
 
 def settle(raw: str, country: str | None, rules: IdentityRules) -> Answer:
     """What becomes of a phone as somebody typed it."""
     text = "".join(c for c in unicodedata.normalize("NFKC", raw) if unicodedata.category(c)[0] != "C").strip()
-    text = _without_uri(ANOTHER.sub("", text.translate(LONG_VOWEL)))
+    text = _without_uri(ANOTHER.sub("", text.translate(LONG_VOWEL))).removesuffix(DECIMAL)
     if not any(c.isdigit() for c in text):
         return None, "no digits", None
     core, words = _core(text)

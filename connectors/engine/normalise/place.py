@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 NOT_LETTERS = r"[\p{P}\p{S}\p{N}\s\p{Cc}\p{Cf}]+"
 US_TERRITORIES = ("US", "PR", "VI", "GU", "AS", "MP", "UM")
-ZIP = r"^\s*([0-9]{5})(?:[\s-]*[0-9]{4})?[\s-]*$"
+ZIP = r"^\s*([0-9]{5})(?:[\s-]*[0-9]{4}|\.0)?[\s-]*$"  # also 94035.0, as spreadsheets make it
 POSTAL_CODE = r"^[A-Za-z0-9][A-Za-z0-9 -]{0,15}$"  # one that isn't makes Google refuse the whole request
 COUNTRY_PREFIX = r"^[a-z]{1,3}-([0-9])"  # D-80331, LV-1010
 
@@ -101,12 +101,13 @@ def settle_postal_google(values: pl.Series, countries: pl.Series, _rules: Identi
         pl.col("v")
         .str.replace(r"^([0-9]{5})[\s-]+([0-9]{4})$", "${1}-${2}")
         .str.replace(r"^([0-9]{5})([0-9]{4})$", "${1}-${2}")
+        .str.strip_suffix(".0")
     )
     frame = frame.with_columns(
         v=pl.when(american).then(tidy).otherwise("v"),
         reason=pl.when(american & ~tidy.str.contains(r"^[0-9]{5}(-[0-9]{4})?$"))
         .then(pl.lit("not a ZIP code"))
-        .when(~pl.col("v").str.contains(POSTAL_CODE))
+        .when(~american & ~pl.col("v").str.contains(POSTAL_CODE))
         .then(pl.lit("not a postal code")),
     )
     return Settled(frame.select(pl.when(pl.col("reason").is_null()).then("v"))["v"], frame["reason"])

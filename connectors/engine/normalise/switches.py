@@ -14,7 +14,8 @@ class IdentityRules:
 
     default_country: ISO alpha-2 of phones whose row names no country.
     phones_without_country: digits with neither: taken as an international number when they form a valid one, or dropped.
-    phones_foreign: digits that cannot be a number of the row's country, but are a valid international one: taken, or dropped.
+    phones_foreign: digits that cannot be a number of the row's country: dropped (a mistyped number is often a stranger's
+        abroad), or taken when they are a valid international one.
     phone_check: "possible" (right length for its country) or "valid" (also an assigned range; refuses 555 numbers).
     name_inner_space: Meta's list rule says only "no punctuation"; its own library removes spaces too.
     name_titles: Google's page: leave titles and suffixes out; its Python library does not.
@@ -29,7 +30,7 @@ class IdentityRules:
 
     default_country: str | None = None
     phones_without_country: Literal["international", "drop"] = "international"
-    phones_foreign: Literal["international", "drop"] = "international"
+    phones_foreign: Literal["international", "drop"] = "drop"
     phone_check: Literal["possible", "valid"] = "possible"
     name_inner_space: Literal["remove", "keep"] = "remove"
     name_titles: Literal["drop", "keep"] = "drop"
