@@ -48,7 +48,8 @@ class Doubt:
     def _fitted(cls, scores: pa.Table, clv: Floats, document: Uncertainty, level: float | None) -> Doubt:
         s = Snapshot.of_scores(scores)
         model, basket = document.models()
-        view = Forecast(np.asarray(scores["expected_orders"]), basket.expected(s), np.asarray(scores["p_alive"]))
+        orders, alive = (np.asarray(scores[name], dtype=np.float64) for name in ("expected_orders", "p_alive"))
+        view = Forecast(orders, basket.expected(s), alive, document.horizon_weeks)
         slopes, covariance = np.zeros((len(scores), 0)), np.zeros((0, 0))
         for slope, block in document.sensitivities(s):
             slopes, covariance = np.hstack([slopes, slope * clv[:, None]]), _beside(covariance, block)

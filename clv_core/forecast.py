@@ -27,11 +27,15 @@ ORDER_MODELS: dict[str, type[OrderModel]] = {
 
 @dataclass(frozen=True, slots=True)
 class Forecast:
-    """Per customer: expected orders of the window, expected value of one order, chance of being alive at the cut."""
+    """Per customer: expected orders of the window, expected value of one order, chance of being alive at the cut.
+
+    `weeks` is the length of the window.
+    """
 
     orders: Floats
     basket: Floats
     alive: Floats
+    weeks: float
 
     @property
     def value(self) -> Floats:
@@ -50,13 +54,13 @@ class Forecast:
 
     def take(self, rows: NDArray[np.intp]) -> Forecast:
         """The forecast of some customers."""
-        return Forecast(self.orders[rows], self.basket[rows], self.alive[rows])
+        return Forecast(self.orders[rows], self.basket[rows], self.alive[rows], self.weeks)
 
 
 def forecast(model: OrderModel, basket: Basket, s: Snapshot, weeks: float) -> Forecast:
     """What the fitted models expect of the snapshot's customers in the `weeks` after its cut."""
     orders = np.maximum(model.expected_orders(weeks, s.x, s.t_x, s.T), 0.0)
-    return Forecast(orders, basket.expected(s), np.clip(model.p_alive(s.x, s.t_x, s.T), 0.0, 1.0))
+    return Forecast(orders, basket.expected(s), np.clip(model.p_alive(s.x, s.t_x, s.T), 0.0, 1.0), weeks)
 
 
 def fit_orders(name: str, s: Snapshot) -> OrderModel:

@@ -1,8 +1,9 @@
 """The range of a customer's own future value, in closed form: no draws are kept.
 
-Spend over the horizon is 0 with probability P0, else lognormal with the mean and variance of a compound sum: negative binomial
-orders (gamma rate given the history, p_alive mixed in) times gamma order values around an uncertain customer mean. The
-probabilities at which low and high are read are calibrated on inner windows, so that 90% of customers fall inside.
+Spend over the horizon is 0 with probability P0, else lognormal with the mean and variance of a compound sum: the order model's
+own number of orders given the history (rate, leaving now and leaving later all uncertain) times gamma order values around an
+uncertain customer mean. The probabilities at which low and high are read are calibrated on inner windows, so that 90% of
+customers fall inside.
 """
 
 from __future__ import annotations
@@ -51,13 +52,15 @@ def spread(value: Floats, f: Forecast, basket: Basket, model: OrderModel, s: Sna
     """The spread around `value` (the calibrated expectation); what it has over the forecast counts as further orders."""
     scale = value / np.maximum(f.value, 1e-12)
     alive = np.maximum(f.alive, 1e-6)
-    orders = f.orders * scale
+    none, pairs = model.order_chances(f.weeks, s.x, s.T)
     shape = s.x + (model.parameters["r"].value if "r" in model.parameters else 1.0)
-    if_alive = orders / alive
-    nothing = 1.0 - alive * -np.expm1(-shape * np.log1p(if_alive / shape))
+    # The negative binomial with the same chance of none, its mean scaled.
+    odds = np.expm1(-np.log(np.maximum(none, 1e-300)) / shape)
+    nothing = 1.0 - alive * -np.expm1(-shape * np.log1p(odds * scale))
+    orders = f.orders * scale
+    counts = orders + alive * pairs * scale**2
     one, mean = basket.spread(s)
     square = f.basket**2 * (1.0 + mean)
-    counts = alive * (if_alive + if_alive**2 * (1.0 + 1.0 / shape))
     second = square * (one * orders + counts)
     return Spread(nothing, value, np.maximum(second - value**2, 0.0))
 

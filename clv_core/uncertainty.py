@@ -55,6 +55,11 @@ class Uncertainty:
         return ORDER_MODELS[saved["model"]].from_json(saved), basket_from_json(self.document["basket"])
 
     @property
+    def horizon_weeks(self) -> float:
+        """How far ahead the scores look, in weeks."""
+        return float(self.document["horizon_weeks"])
+
+    @property
     def level_error(self) -> float:
         """Standard error of the log of the level, shared by all customers."""
         return float(self.document["level_error"])
@@ -83,7 +88,7 @@ class Uncertainty:
 
     def _orders(self, saved: dict[str, Any], s: Snapshot) -> Floats:
         model = ORDER_MODELS[saved["model"]].from_json(saved)
-        return model.expected_orders(self.document["horizon_weeks"], s.x, s.t_x, s.T)
+        return model.expected_orders(self.horizon_weeks, s.x, s.t_x, s.T)
 
     def _basket(self, saved: dict[str, Any], s: Snapshot) -> Floats:
         return basket_from_json({**self.document["basket"], "model": saved}).expected(s)

@@ -74,6 +74,10 @@ class OrderModel(Protocol):
         """Expected repeat purchase days by week t of a customer of whom nothing is known."""
         ...
 
+    def order_chances(self, horizon: float, x: Floats, T: Floats) -> tuple[Floats, Floats]:
+        """Of customers alive at T: the chance of no purchase day in the horizon, and E[N (N - 1)] of their number N."""
+        ...
+
     def covariance(self) -> Floats:
         """Covariance of the log-parameters, in the order of `parameters`."""
         ...

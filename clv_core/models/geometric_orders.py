@@ -10,6 +10,7 @@ from scipy.special import expit
 
 from clv_core.models.base import Floats, Parameter
 from clv_core.models.beta_geometric import BetaGeometric
+from clv_core.models.chances import beta_geometric
 from clv_core.models.chunks import dot, each_chunk
 from clv_core.models.fitted import Fitted
 from clv_core.models.histories import Histories, checked, distinct, merge
@@ -82,6 +83,15 @@ class GeometricOrders(Fitted):
         t = np.asarray(t, dtype=np.float64)
         nothing = np.zeros(t.shape)
         return self.expected_orders(t, nothing, nothing, nothing)
+
+    def order_chances(self, horizon: float, x: Floats, T: Floats) -> tuple[Floats, Floats]:
+        """Of customers alive at T: the chance of no purchase day in the horizon, and E[N (N - 1)] of their number N."""
+        r, alpha, a, b = self.values
+        first, place = distinct(x, T)
+        A, c, scale = r + x[first], b + self.entry + x[first], alpha + T[first]
+        found = each_chunk(first.size, lambda piece: beta_geometric(A[piece], horizon / scale[piece], a, c[piece]))
+        none, pairs = (np.concatenate([one[n] for one in found] or [np.zeros(0)]) for n in (0, 1))
+        return none[place], pairs[place]
 
     def _expected(self, horizon: float | Floats, decay: float, x: Floats, t_x: Floats, T: Floats) -> Floats:
         x, t_x, T = checked(x, t_x, T)

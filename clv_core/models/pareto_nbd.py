@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, ClassVar, Self
 import numpy as np
 from scipy.special import roots_legendre
 
+from clv_core.models.chances import pareto
 from clv_core.models.chunks import dot, each_chunk
 from clv_core.models.fitted import Fitted
 from clv_core.models.geometric_orders import REPEATERS, TINY, limit_without_drop_out, nobody_leaves, purchase_rate
@@ -94,6 +95,19 @@ class ParetoNbd(Fitted):
         t = np.asarray(t, dtype=np.float64)
         nothing = np.zeros(t.shape)
         return self.expected_orders(t, nothing, nothing, nothing)
+
+    def order_chances(self, horizon: float, x: Floats, T: Floats) -> tuple[Floats, Floats]:
+        """Of customers alive at T: the chance of no purchase day in the horizon, and E[N (N - 1)] of their number N."""
+        r, alpha, s, beta = self.values
+        first, place = distinct(x, T)
+        x, T = x[first], T[first]
+
+        def work(piece: slice) -> tuple[Floats, Floats]:
+            return pareto(r + x[piece], alpha + T[piece], horizon, s, beta + T[piece])
+
+        found = each_chunk(first.size, work)
+        none, pairs = (np.concatenate([one[n] for one in found] or [np.zeros(0)]) for n in (0, 1))
+        return none[place], pairs[place]
 
     def _expected(self, horizon: float | Floats, decay: float, x: Floats, t_x: Floats, T: Floats) -> Floats:
         x, t_x, T = checked(x, t_x, T)

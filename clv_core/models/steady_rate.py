@@ -13,6 +13,7 @@ from typing import ClassVar, Self
 import numpy as np
 from numpy.typing import NDArray
 
+from clv_core.models.chances import without_drop_out
 from clv_core.models.fitted import Fitted
 
 Floats = NDArray[np.float64]
@@ -51,6 +52,11 @@ class SteadyRate(Fitted):
         """Expected order days of the horizon, each discounted by exp(-weekly_discount * weeks after T)."""
         weeks = horizon if weekly_discount == 0 else -math.expm1(-weekly_discount * horizon) / weekly_discount
         return self.expected_orders(weeks, x, t_x, T)
+
+    def order_chances(self, horizon: float, x: Floats, T: Floats) -> tuple[Floats, Floats]:
+        """The chance of no order day in the horizon, and E[N (N - 1)] of their number N."""
+        r, alpha = self.values
+        return without_drop_out(r + x, horizon / (alpha + T))
 
     def expected_orders_new(self, t: float | Floats) -> Floats:
         """Expected repeat order days by week t of a customer of whom nothing is known."""

@@ -32,7 +32,7 @@ def test_spread_agrees_with_simulation() -> None:
     for x in (0.0, 2.0, 12.0):
         s = _snapshot(np.array([x]), np.array([T]))
         orders = alive * weeks * (r + x) / (alpha + T)
-        f = Forecast(np.array([orders]), np.array([20.0]), np.array([alive]))
+        f = Forecast(np.array([orders]), np.array([20.0]), np.array([alive]), weeks)
         closed = spread(f.value, f, basket, model, s)
         rate = rng.gamma(r + x, 1 / (alpha + T), 200_000)
         n = rng.poisson(rate * weeks) * (rng.random(200_000) < alive)
