@@ -37,7 +37,7 @@ def reveal(secret: str, *, field: str = "") -> str:
         value = path.read_text().strip() if path.is_file() else ""
     if not value:
         what = f"the environment variable {place}" if kind == "env" else f"the file {place}"
-        raise ConfigurationError(f"{field or 'credentials'}: {what} is missing or empty", remedy=f"set {what}")
+        raise ConfigurationError(f"{what} is missing or empty ({field or 'credentials'} names it)", remedy=f"set {what}")
     return value
 
 
