@@ -9,17 +9,22 @@ import numpy as np
 import pyarrow as pa
 
 from connectors.engine.pieces import PIECE_ROWS, Pieces, PieceWriter
-from connectors.engine.tables import even, name, open_tables, quote, stream
+from connectors.engine.selected import Selected, decimals, words
+from connectors.engine.tables import even
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from decimal import Decimal
     from pathlib import Path
+
+    from numpy.typing import NDArray
 
     from connectors.engine.identified import Identified
     from connectors.engine.members import Members
     from connectors.protocol import AudienceSpec
 
 _ODD = np.uint64(0x9E3779B97F4A7C15)
+Raised = tuple["NDArray[np.int64]", "NDArray[np.int64]"]
 
 
 @dataclass
@@ -42,89 +47,133 @@ class Wanted:
         return Pieces(self.path, self.key)
 
 
+@dataclass
+class Rows:
+    """The rows of identified members as a selection sees them. `places`: each row's member in the selection.
+
+    `doubled`: numbers of the rows whose identifiers another row has too; `groups`: which of them go together.
+    """
+
+    places: NDArray[np.uint32]
+    present: NDArray[np.bool_]
+    doubled: NDArray[np.int64]
+    groups: NDArray[np.int64]
+
+    @classmethod
+    def of(cls, identified: Identified, key: bytes, selected: Selected) -> Rows:
+        """One pass over the identified members."""
+        places, digests = [np.empty(0, np.uint32)], [np.empty((0, 2), np.uint64)]
+        for piece in Pieces(identified.path, key):
+            places.append(selected.places(piece.column("member_key")))
+            digests.append(words(piece.column("row_digest")))
+        where = np.concatenate(places)
+        present = np.zeros(len(selected), bool)
+        present[where] = True
+        return cls(where, present, *_doubled(np.concatenate(digests)))
+
+
+def _doubled(digests: NDArray[np.uint64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """The numbers of all rows that have another one's digest, and a number for each such digest."""
+    halves = np.sort(digests[:, 0])
+    crowded = np.unique(halves[1:][halves[1:] == halves[:-1]])
+    rows = np.flatnonzero(np.isin(digests[:, 0], crowded)) if len(crowded) else np.empty(0, np.int64)
+    _, groups, sizes = np.unique(digests[rows], axis=0, return_inverse=True, return_counts=True)
+    groups = groups.reshape(-1).astype(np.int64)
+    really = sizes[groups] > 1
+    return rows[really], groups[really]
+
+
 class WantedRows:
-    """Makes the wanted rows of every audience from one selection and the identified members."""
+    """Makes the wanted rows of every audience from one selection and the identified members, piece by piece.
+
+    Held in memory: arrays of some 40 bytes per member, never the identifiers.
+    """
 
     def __init__(self, members: Members, selection: Path) -> None:
         self._key = members.key
-        self._connection = open_tables(members.work)
-        self._connection.register("selected", Pieces(selection, members.key).reader())
-        self._connection.execute("CREATE TABLE selection AS SELECT * FROM selected")
-        self._connection.unregister("selected")
-        self._prepared: dict[Path, str] = {}
+        self._selected = Selected(Pieces(selection, members.key))
+        self._rows: dict[Path, Rows] = {}
 
     def close(self) -> None:
-        """Nothing: the tables are gone."""
-        self._connection.close()
+        """Nothing: the arrays are gone."""
+        self._rows.clear()
 
     def make(self, number: int, spec: AudienceSpec, identified: Identified, path: Path) -> Wanted:
         """The rows of request `number` as `spec` (one tier of it, with or without values), written to `path`."""
-        suffix = self._prepare(identified)
+        if identified.path not in self._rows:
+            self._rows[identified.path] = Rows.of(identified, self._key, self._selected)
+        rows = self._rows[identified.path]
         wanted = Wanted(path, self._key, identified.columns)
-        merged = self._choose(number, spec, wanted, suffix)
-        held = ", ".join(f"i.{name(one)}" for one in identified.columns)
-        first = ", ".join(f"arg_min(i.{name(one)}, i.member_key) AS {name(one)}" for one in identified.columns)
-        query = (
-            f"SELECT i.member_key, i.row_digest, s.value, {held} FROM once i JOIN chosen s USING (member_key) "
-            f"WHERE i.row_digest NOT IN (SELECT row_digest FROM doubles{suffix})"
-        )
-        if merged:
-            query += (
-                f" UNION ALL SELECT min(i.member_key), i.row_digest, max(s.value), {first} FROM again i "
-                f"JOIN chosen s USING (member_key) WHERE i.row_digest IN (SELECT row_digest FROM doubles{suffix}) "
-                "GROUP BY i.row_digest"
-            )
-        for view in ("once", "again"):
-            self._connection.register(view, Pieces(identified.path, self._key).reader())
-        write_wanted(wanted, stream(self._connection, query))
-        for view in ("once", "again"):
-            self._connection.unregister(view)
+        chosen = self._choose(number, spec, wanted, rows)
+        keep = chosen[rows.places]
+        raised = self._merge(rows, keep, wanted)
+        pieces = Pieces(identified.path, self._key)
+        schema = _schema(pieces.schema)
+        chunks = self._chunks(pieces, schema, rows.places, keep, raised if spec.value_weighted else None)
+        write_wanted(wanted, pa.RecordBatchReader.from_batches(schema, chunks))
         return wanted
 
-    def _prepare(self, identified: Identified) -> str:
-        if identified.path not in self._prepared:
-            suffix = f"_{len(self._prepared)}"
-            self._connection.register("whole", Pieces(identified.path, self._key).reader())
-            self._connection.execute(f"CREATE TABLE rows{suffix} AS SELECT member_key, row_digest FROM whole")
-            self._connection.unregister("whole")
-            self._connection.execute(
-                f"CREATE TABLE doubles{suffix} AS SELECT row_digest FROM rows{suffix} GROUP BY row_digest HAVING count(*) > 1"
-            )
-            self._connection.execute(f"CREATE TABLE present{suffix} AS SELECT DISTINCT member_key FROM rows{suffix}")
-            self._prepared[identified.path] = suffix
-        return self._prepared[identified.path]
+    def _choose(self, number: int, spec: AudienceSpec, wanted: Wanted, rows: Rows) -> NDArray[np.bool_]:
+        """Whom the audience takes; `wanted` says how many, and why others are left out."""
+        selected = self._selected
+        asked = selected.wanted[number] & selected.of_tier(spec.tier)
+        held = asked & selected.held_out[number]
+        there = asked & ~held
+        valueless, negative = np.zeros(len(selected), bool), np.zeros(len(selected), bool)
+        if spec.value_weighted:
+            valueless, negative = selected.absent, ~selected.absent & (selected.values < 0)
+        chosen: NDArray[np.bool_] = there & rows.present & ~valueless & ~negative
+        reasons = {
+            "no_identifier": there & ~rows.present,
+            "no_value": there & rows.present & valueless,
+            "negative_value": there & rows.present & negative,
+        }
+        wanted.held_out, wanted.people = int(held.sum()), int(chosen.sum())
+        wanted.dropped = {reason: int(who.sum()) for reason, who in reasons.items() if who.any()}
+        return chosen
 
-    def _choose(self, number: int, spec: AudienceSpec, wanted: Wanted, suffix: str) -> bool:
-        tier = f"AND s.tier = {quote(spec.tier)}" if spec.tier else ""
-        value = "s.value" if spec.value_weighted else "CAST(NULL AS DECIMAL(18, 2))"
-        usable = "s.value >= 0" if spec.value_weighted else "true"
-        self._connection.execute(
-            f"CREATE OR REPLACE TEMP TABLE candidates AS SELECT s.member_key, {value} AS value, s.out_{number} AS held, "
-            f"coalesce({usable}, false) AS usable, s.value IS NULL AS valueless, p.member_key IS NOT NULL AS present "
-            f"FROM selection s LEFT JOIN present{suffix} p USING (member_key) WHERE s.in_{number} {tier}"
-        )
-        counts = self._one(
-            "SELECT count(*) FILTER (held) AS held, count(*) FILTER (NOT held AND NOT present) AS no_identifier, "
-            "count(*) FILTER (NOT held AND present AND NOT usable AND valueless) AS no_value, "
-            "count(*) FILTER (NOT held AND present AND NOT usable AND NOT valueless) AS negative_value, "
-            "count(*) FILTER (NOT held AND present AND usable) AS people FROM candidates"
-        )
-        self._connection.execute(
-            "CREATE OR REPLACE TEMP TABLE chosen AS SELECT member_key, value FROM candidates "
-            "WHERE NOT held AND present AND usable"
-        )
-        doubled = self._one(
-            f"SELECT coalesce(sum(n - 1), 0)::BIGINT AS merged, count(*) AS groups FROM (SELECT row_digest, count(*) AS n "
-            f"FROM rows{suffix} r WHERE row_digest IN (SELECT row_digest FROM doubles{suffix}) "
-            f"AND member_key IN (SELECT member_key FROM chosen) GROUP BY row_digest)"
-        )
-        wanted.held_out, wanted.people = counts.pop("held"), counts.pop("people")
-        counts["same_identifiers"] = doubled["merged"]
-        wanted.dropped = {reason: count for reason, count in counts.items() if count}
-        return bool(doubled["groups"])
+    def _merge(self, rows: Rows, keep: NDArray[np.bool_], wanted: Wanted) -> Raised:
+        """The rows that stand for others too, and the highest value of those; the others are no longer in `keep`.
 
-    def _one(self, query: str) -> dict[str, Any]:
-        return dict(self._connection.sql(query).to_arrow_table().to_pylist()[0])
+        Whoever has the smallest key stands for all who have the same identifiers.
+        """
+        among = keep[rows.doubled]
+        doubled, groups = rows.doubled[among], rows.groups[among]
+        places = rows.places[doubled]
+        order = np.lexsort((places, groups))
+        doubled, groups, places = doubled[order], groups[order], places[order]
+        starts = np.flatnonzero(np.diff(groups, prepend=-1))
+        keep[doubled] = False
+        keep[doubled[starts]] = True
+        if merged := len(doubled) - len(starts):
+            wanted.dropped["same_identifiers"] = merged
+        tops = np.maximum.reduceat(self._selected.values[places], starts) if len(starts) else np.empty(0, np.int64)
+        ascending = np.argsort(doubled[starts])
+        return doubled[starts][ascending], tops[ascending]
+
+    def _chunks(
+        self, pieces: Pieces, schema: pa.Schema, places: NDArray[np.uint32], keep: NDArray[np.bool_], raised: Raised | None
+    ) -> Iterator[pa.RecordBatch]:
+        """The rows to keep; `raised`: rows whose value is another's; None: no value travels."""
+        start = 0
+        for piece in pieces:
+            end = start + piece.num_rows
+            chosen = keep[start:end]
+            kept = piece.filter(pa.array(chosen))
+            value = pa.nulls(kept.num_rows, pa.decimal128(18, 2))
+            if raised is not None:
+                amounts = self._selected.values[places[start:end]]
+                these = slice(*np.searchsorted(raised[0], (start, end)))
+                amounts[raised[0][these] - start] = raised[1][these]
+                value = decimals(amounts[chosen])
+            yield pa.RecordBatch.from_arrays([*kept.columns[:2], value, *kept.columns[2:]], schema=schema)
+            start = end
+
+
+def _schema(identified: pa.Schema) -> pa.Schema:
+    """The same with a value behind the two ids."""
+    fields = list(identified)
+    return pa.schema([*fields[:2], pa.field("value", pa.decimal128(18, 2)), *fields[2:]])
 
 
 def write_wanted(wanted: Wanted, reader: pa.RecordBatchReader) -> None:
