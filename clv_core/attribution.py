@@ -65,8 +65,9 @@ def attribute(contacts: pa.Table, campaign_days: pa.Table | None = None, rules: 
 # What is believed first is taken; a later basis may only add the campaign, or the account, to what it agrees with.
 _CHOICE = """
 with said as (
-    select e.*, rank, case when platform is not null then platform when word in (select word from organic) then 'organic'
-                           else coalesce(word, 'unknown') end verdict
+    select e.* exclude (nth), 1000 * rank + nth as rank,
+           case when platform is not null then platform when word in (select word from organic) then 'organic'
+                else coalesce(word, 'unknown') end verdict
     from evidence e join ranks using (basis)),
 first as (select * from said qualify 1 = row_number() over (partition by customer_id order by rank)),
 fill as (

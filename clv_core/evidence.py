@@ -41,7 +41,7 @@ def gather(
     """Nothing; makes `people` (customer_id, acquired_at) and `evidence`: a row per customer and basis that says something.
 
     Columns: customer_id, basis, platform (null where the basis names no ad platform), account_id, campaign_id, adset_id,
-    ad_id ("" where unknown), word (the source as it was written).
+    ad_id ("" where unknown), word (the source as it was written), nth (of several of a basis, from 1).
     """
     _contacts(connection, contacts)
     connection.register("places_in", empty_days() if campaign_days is None else campaign_days)
@@ -58,7 +58,8 @@ def gather(
     connection.register("unpaid", pa.table({"word": pa.array(sorted(UNPAID_MEDIUMS), pa.string())}))
     for name, query in (("named", _NAMED), ("people", _PEOPLE)):
         connection.execute(f"create temp table {name} as {query}")
-    connection.execute(f"create temp table evidence as {' union all '.join((_IDS, _CLICKS, _CLAIMS, _UTM))}")
+    parts = " union all ".join(f"({one})" for one in (_IDS, _CLICKS, _CLAIMS, _UTM))
+    connection.execute(f"create temp table evidence as {parts}")
 
 
 def _contacts(connection: duckdb.DuckDBPyConnection, contacts: pa.Table) -> None:
@@ -105,7 +106,7 @@ select c.customer_id, 'ids' basis,
                 ads.account_id, sets.account_id, '') account_id,
        coalesce(c.source_campaign_id, ads.campaign_id, sets.campaign_id, '') campaign_id,
        coalesce(c.source_adset_id, ads.adset_id, '') adset_id, coalesce(c.source_ad_id, '') ad_id,
-       lower(c.source_platform) word
+       lower(c.source_platform) word, 1 nth
 from contacts c
 left join aliases a on a.word = lower(c.source_platform)
 left join (select distinct platform from places) k on k.platform = lower(c.source_platform)
@@ -122,19 +123,23 @@ left join (select campaign_id, any_value(platform) platform from places
      on campaigns.campaign_id = c.source_campaign_id and c.source_platform is null
 where coalesce(c.source_platform, c.source_campaign_id, c.source_adset_id, c.source_ad_id) is not null"""
 
-# A click id may be written with its parameter's name, as in gclid=...; a report knows it without.
+# A person may have several, divided by spaces, each written with its parameter's name, as in gclid=..., or as a report has it.
+# Those whose campaign is known come first.
 _CLICKS = """
-select c.customer_id, 'click_id' basis, coalesce(r.platform, p.platform) platform, coalesce(r.account_id, '') account_id,
-       coalesce(r.campaign_id, '') campaign_id, coalesce(r.adset_id, '') adset_id, coalesce(r.ad_id, '') ad_id,
-       cast(null as varchar) word
-from (select customer_id, click_id, regexp_replace(click_id, '^(gclid|gbraid|wbraid|fbclid|ttclid)[=:]', '', 'i') bare
-      from contacts where click_id is not null) c
-left join (select distinct on (click_id) * from clicks order by click_id, platform, account_id, campaign_id, ad_id) r
-     on r.click_id = c.bare
-left join (select c.customer_id, min(p.platform) platform
-           from contacts c join prefixes p on starts_with(lower(c.click_id), p.word) group by c.customer_id) p
-     on p.customer_id = c.customer_id
-where coalesce(r.platform, p.platform) is not null"""
+with token as (
+    select customer_id, unnest(string_split(click_id, ' ')) token, generate_subscripts(string_split(click_id, ' '), 1) nth
+    from contacts where click_id is not null),
+bare as (select *, regexp_replace(token, '^(gclid|gbraid|wbraid|fbclid|ttclid)[=:]', '', 'i') bare from token),
+known as (select distinct on (click_id) * from clicks order by click_id, platform, account_id, campaign_id, ad_id),
+judged as (
+    select b.customer_id, b.nth, coalesce(k.platform, p.platform) platform, k.* exclude (click_id, platform)
+    from bare b left join known k on k.click_id = b.bare
+         left join (select distinct token, p.platform from token join prefixes p on starts_with(lower(token), p.word)) p
+              on p.token = b.token)
+select customer_id, 'click_id' basis, platform, coalesce(account_id, '') account_id, coalesce(campaign_id, '') campaign_id,
+       coalesce(adset_id, '') adset_id, coalesce(ad_id, '') ad_id, cast(null as varchar) word,
+       row_number() over (partition by customer_id order by campaign_id is null, nth) nth
+from judged where platform is not null"""
 
 # Several claims of one customer say something only as far as they agree.
 _CLAIMS = """
@@ -142,7 +147,7 @@ select customer_id, 'order_id' basis, any_value(a.platform) platform,
        case when count(distinct c.account_id) = 1 then any_value(c.account_id) else '' end account_id,
        case when count(distinct c.campaign_id) = 1 then any_value(c.campaign_id) else '' end campaign_id,
        case when count(distinct c.adset_id) = 1 then any_value(c.adset_id) else '' end adset_id,
-       case when count(distinct c.ad_id) = 1 then any_value(c.ad_id) else '' end ad_id, cast(null as varchar) word
+       case when count(distinct c.ad_id) = 1 then any_value(c.ad_id) else '' end ad_id, cast(null as varchar) word, 1 nth
 from (select * replace (lower(platform) as platform, coalesce(account_id, '') as account_id,
              coalesce(campaign_id, '') as campaign_id, coalesce(adset_id, '') as adset_id, coalesce(ad_id, '') as ad_id)
       from claims) c
@@ -154,7 +159,8 @@ select c.customer_id, 'utm' basis,
        case when lower(coalesce(c.utm_medium, '')) not in (select word from unpaid)
             then {_PAID.format(alias="a", known="k")} end platform,
        coalesce(n.account_id, '') account_id, coalesce(n.campaign_id, '') campaign_id, '' adset_id, '' ad_id,
-       case when lower(coalesce(c.utm_medium, '')) in (select word from unpaid) then 'organic' else lower(c.utm_source) end word
+       case when lower(coalesce(c.utm_medium, '')) in (select word from unpaid) then 'organic' else lower(c.utm_source)
+            end word, 1 nth
 from contacts c
 left join aliases a on a.word = lower(c.utm_source)
 left join (select distinct platform from places) k on k.platform = lower(c.utm_source)

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 Share = Annotated[float, Field(ge=0, le=1)]
 Tier = Literal["high", "middle", "low"]
+Basis = Literal["ids", "click_id", "order_id", "utm"]
 Stage = Literal["new", "active", "at_risk", "lapsed", "prospect"]
 
 
@@ -63,6 +64,7 @@ class Sources(Model):
     engagement: TableSource | None = None
     suppression: TableSource | None = None
     rates: TableSource | None = None
+    platform_orders: PlatformOrders | None = None
     currency: Currency
     timezone: TimeZone = "UTC"
     as_of: Literal["last_order", "yesterday"] | date = "yesterday"
@@ -71,6 +73,15 @@ class Sources(Model):
     encryption_key: Secret | None = None
     write_back: WriteBack | None = None
     notify: Notify | None = None
+
+
+class PlatformOrders(TableSource):
+    """Orders that the platforms report as theirs: order_id, platform and campaign_id (account_id, adset_id, ad_id).
+
+    `order_column`: the column of the orders that holds that order id, when it isn't their own order_id.
+    """
+
+    order_column: str = ""
 
 
 class WriteBack(Model):
@@ -201,9 +212,21 @@ class Labels(Model):
 
 
 class Attribution(Model):
-    """Which evidence of a customer's source is believed first; what none of it tells stays "unknown", and is shown."""
+    """Which evidence of a customer's source is believed first; what none of it tells stays "unknown", and is shown.
 
-    precedence: Annotated[list[Literal["ids", "click_id", "utm"]], Field(min_length=1)] = ["ids", "click_id", "utm"]
+    What is left out of `precedence` is not believed at all. `aliases`: further words for a platform, as your links write
+    them (`utm_source` or `source_platform`), such as `insta_paid: meta`; `organic`: further words for what no ad brought.
+    """
+
+    precedence: Annotated[list[Basis], Field(min_length=1)] = ["ids", "click_id", "order_id", "utm"]
+    aliases: dict[str, str] = {}
+    organic: list[str] = []
+
+    @model_validator(mode="after")
+    def _once(self) -> Attribution:
+        if len(set(self.precedence)) < len(self.precedence):
+            raise ValueError("precedence: name each basis once")
+        return self
 
 
 class LabelRule(Model):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import date
 from typing import TYPE_CHECKING, Any
 
-from connectors import clicks, experiments, scored, sources, translate
+from connectors import claims, clicks, experiments, scored, sources, translate
 from connectors.archive import Archive
 from connectors.engine import report
 from connectors.engine.results import read_restatements, read_results
@@ -138,7 +138,7 @@ def report_data(settings: Settings, kept: Run, checked: Transactions, contacts: 
 def _returns(
     settings: Settings, kept: Run, older: Sequence[Run], checked: Transactions, contacts: pa.Table, ledger: Ledger
 ) -> tuple[dict[str, pa.Table], tuple[str, ...]]:
-    from clv_core.attribution import AttributionRules, attribute
+    from clv_core.attribution import attribute
     from clv_core.history import over_time
     from clv_core.lift import lift
     from clv_core.returns import ReturnSettings, returns
@@ -147,7 +147,8 @@ def _returns(
     assert scores is not None, "a run keeps its scores before anything else"
     day = date.fromisoformat(kept.record["as_of"])
     rates, events, results = settings.sources.rates, settings.sources.engagement, read_results(ledger)
-    rules = AttributionRules(tuple(settings.labels.attribution.precedence), clicks=clicks.read(settings.state))
+    claimed = claims.read(settings, kept.table("people"))
+    rules = translate.attribution(settings, clicks.read(settings.state), claimed.table if claimed else None)
     acquisition = attribute(contacts, results, rules)
     found = returns(
         scores,
@@ -167,4 +168,4 @@ def _returns(
     arms = experiments.arms(settings.state, ledger, scores["customer_id"].combine_chunks())
     if arms is not None:
         made["lift"] = lift(arms, checked, day)
-    return made, found.warnings
+    return made, (*found.warnings, *(claimed.warnings if claimed else ()))

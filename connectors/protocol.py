@@ -89,6 +89,7 @@ class Capabilities:
     results: bool = True
     report_history_days: int = 37 * 30
     report_restatement_days: int = 28  # conversions of past days keep changing this long
+    click_parameters: tuple[str, ...] = ()  # of the platform's links, such as gclid; the usual one first
     predicted_values: bool = False  # the connector is an `EventConnector` too
     value_batch_rows: int = 1_000  # events in one batch handed to `send_values`
     value_age_days: float = 28  # older orders are refused
@@ -241,7 +242,8 @@ class ValueBatch:
 
     `event_id` (text, always the same for a customer's first order), `at` (timestamp of that order, UTC), `value`
     (decimal128(18, 2), positive), `currency`, `external_id` (SHA-256 of the customer's id, binary(32)), `limited` (limited data
-    use); and where known `order_id`, `bucket` (high, middle, low), `click_id` (of a click on this platform).
+    use); and where known `order_id`, `bucket` (high, middle, low), `click_id` (of a click on this platform;
+    with its parameter's name in front unless that is the first of `click_parameters`).
     """
 
     id: str

@@ -42,14 +42,17 @@ CONTACTS: dict[str, tuple[str, ...]] = {
     "do_not_sell": (),
     "acquired_at": (),
     "source_platform": (),
+    "source_account_id": (),
     "source_campaign_id": (),
     "source_adset_id": (),
     "source_ad_id": (),
     "utm_source": (),
     "utm_medium": (),
     "utm_campaign": (),
-    "click_id": ("gclid", "fbclid", "ttclid"),
+    "utm_id": (),
+    "click_id": (),
 }
+CLICKS = ("gclid", "gbraid", "wbraid", "fbclid", "ttclid")  # columns of these names hold click ids too
 ENGAGEMENT: dict[str, tuple[str, ...]] = {
     "customer_id": ("customer", "user_id", "id"),
     "at": ("timestamp", "time", "date", "occurred_at"),
@@ -71,7 +74,12 @@ def contacts(source: TableSource, folder: Path) -> pa.Table:
     types = {name: kind for name, kind, *_ in connection.execute(f"DESCRIBE {relation}").fetchall()}
     names = _match(types, CONTACTS, source, needed=("customer_id",))
     csv_lists = bool(source.path) and Path(str(source.path)).suffix.lower() in (".csv", ".tsv", ".txt")
-    fields = [_gathered(ours, theirs, types[theirs], csv_lists) for ours, theirs in names.items() if ours != "customer_id"]
+    fields = [
+        _gathered(ours, theirs, types[theirs], csv_lists)
+        for ours, theirs in names.items()
+        if ours not in ("customer_id", "click_id")
+    ]
+    fields += _clicks(types, names)
     key = f'CAST("{names["customer_id"]}" AS VARCHAR)'
     columns = ", ".join([f"{key} AS customer_id", *fields])
     rows = f"(SELECT *, row_number() OVER () AS source_row FROM {relation})"
@@ -81,8 +89,21 @@ def contacts(source: TableSource, folder: Path) -> pa.Table:
         import pyarrow as pa
 
         kind = pa.list_(pa.string()) if missing in SEVERAL else pa.string()
-        table = table.append_column(missing, pa.nulls(len(table), kind))
+        if missing not in table.column_names:
+            table = table.append_column(missing, pa.nulls(len(table), kind))
     return table.select(list(CONTACTS))
+
+
+def _clicks(types: Mapping[str, str], names: Mapping[str, str]) -> list[str]:
+    """The expression of `click_id`: all that a person has, divided by spaces, those of named columns as `gclid=...`."""
+    named, mapped = {name.lower().strip(): name for name in types}, names.get("click_id")
+    text = "nullif(trim(CAST(\"{}\" AS VARCHAR)), '')"
+    parts = [text.format(mapped)] if mapped and mapped.lower() not in CLICKS else []
+    parts += [f"'{one}=' || {text.format(named[one])}" for one in CLICKS if one in named]
+    if not parts:
+        return []
+    firsts = ", ".join(f"arg_min({one}, source_row) FILTER ({one} IS NOT NULL)" for one in parts)
+    return [f"nullif(concat_ws(' ', {firsts}), '') AS click_id"]
 
 
 def nobody() -> pa.Table:

@@ -13,6 +13,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from datetime import datetime
 
+    import pyarrow as pa
+
+    from clv_core.attribution import AttributionRules
     from clv_core.labels import Kind, LabelRules
     from connectors import config
     from connectors.config import AudienceSettings, GuardrailSettings, LookalikeSettings, Settings
@@ -133,6 +136,16 @@ def labels(settings: Settings) -> LabelRules:
             for rule in rules
         )
     )
+
+
+def attribution(settings: Settings, clicks: pa.Table | None, claims: pa.Table | None) -> AttributionRules:
+    """Which evidence of a customer's source is believed, and how sources are spelled; case never matters."""
+    from clv_core.attribution import ALIASES, ORGANIC, AttributionRules
+
+    chosen = settings.labels.attribution
+    aliases = {word.strip().lower(): platform.strip().lower() for word, platform in chosen.aliases.items()}
+    organic = ORGANIC | {word.strip().lower() for word in chosen.organic}
+    return AttributionRules(tuple(chosen.precedence), {**ALIASES, **aliases}, organic, clicks, claims)
 
 
 def encryption_key(settings: Settings) -> bytes | None:

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any, cast
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from connectors.engine import click_ids
 from connectors.engine.identified import Identified, identify_members
 from connectors.engine.outcome import fail
 from connectors.engine.settling import PATIENCE
@@ -234,7 +235,8 @@ class _Sender:
             dropped = "no_value"
         if not dropped and self._maximum is not None and value is not None and value > self._maximum:
             dropped = "value_too_large"
-        source = str(row.get("source_platform") or "").strip().lower()
+        limits, platform = self._account.capabilities, self._account.place[0]
+        ours = str(row.get("source_platform") or "").strip().lower().startswith(platform)
         return {
             "member_key": key,
             "dropped": dropped,
@@ -246,7 +248,7 @@ class _Sender:
             "limited": bool(row["limited_data_use"]),
             "order_id": order["order_id"],
             "bucket": row["tier"],
-            "click_id": row.get("click_id") if source.startswith(self._account.place[0]) else None,
+            "click_id": click_ids.of_platform(row.get("click_id"), limits.click_parameters, ours=ours),
         }
 
     def _money(self, value: float | None) -> Decimal | None:

@@ -54,6 +54,7 @@ CAPABILITIES = Capabilities(
     lookalike_immutable=True,
     report_history_days=37 * 30,
     report_restatement_days=30,
+    click_parameters=("gclid", "gbraid", "wbraid"),
     predicted_values=True,
     value_batch_rows=2_000,
     value_age_days=28,

@@ -9,6 +9,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+import pyarrow as pa
+
 from connectors.errors import ConfigurationError
 from connectors.google import bodies
 from connectors.google.client import answered, member_request, wrap
@@ -17,8 +19,6 @@ from connectors.google.members import write_reference
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
-
-    import pyarrow as pa
 
     from connectors.google.client import GoogleClient
     from connectors.google.settings import GoogleAccount, GoogleSettings
@@ -82,8 +82,21 @@ def action_of(settings: GoogleSettings, account: GoogleAccount) -> str:
 
 def of_batch(chunk: pa.RecordBatch) -> pa.RecordBatch:
     """The engine's rows under the names that are used here, without what Google doesn't take."""
-    names = [name for name in chunk.schema.names if name not in UNUSED]
-    return chunk.select(names).rename_columns(["gclid" if name == "click_id" else name for name in names])
+    names = [name for name in chunk.schema.names if name not in (*UNUSED, "click_id")]
+    if "click_id" not in chunk.schema.names:
+        return chunk.select(names)
+    clicks = [one or "" for one in chunk.column("click_id").to_pylist()]
+    found = {name: [_click(one, name) for one in clicks] for name in CLICKS}
+    columns = [*chunk.select(names).columns, *(pa.array(found[name], pa.string()) for name in CLICKS)]
+    return pa.RecordBatch.from_arrays(columns, names=[*names, *CLICKS])
+
+
+def _click(text: str, name: str) -> str | None:
+    """The click id if it is one of that name; without a name it is a gclid."""
+    said, sign, value = text.partition("=")
+    if sign and said in CLICKS:
+        return value if said == name else None
+    return text or None if name == "gclid" else None
 
 
 def _identifiers(chunk: pa.RecordBatch) -> pa.RecordBatch:

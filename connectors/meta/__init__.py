@@ -50,6 +50,7 @@ CAPABILITIES: Final = Capabilities(
     value_updates="replace",  # whether adding a member again overwrites the value is unconfirmed
     report_history_days=37 * 30,
     report_restatement_days=28,
+    click_parameters=("fbclid",),
     predicted_values=True,
     value_batch_rows=1_000,
     value_age_days=7,

@@ -47,6 +47,7 @@ CAPABILITIES = Capabilities(
     lookalike_minimum=1000,
     lookalike_immutable=True,
     exclusion_path="stream",
+    click_parameters=("ttclid",),
     predicted_values=True,
     value_batch_rows=1_000,
     value_age_days=28,

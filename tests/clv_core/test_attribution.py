@@ -95,6 +95,7 @@ def claim(**fields: str) -> AttributionRules:
 
 def test_a_click_id_written_with_its_parameter_finds_the_report() -> None:
     clicks = pa.table({"click_id": ["Abc"], "platform": ["google"], "account_id": ["g1"], "campaign_id": ["22"]})
+    assert judge(AttributionRules(clicks=clicks), click_id="fbclid=y gclid=Abc") == ("google", "22", "paid", "click_id")
     found = whole(AttributionRules(clicks=clicks), click_id="gclid=Abc")
     assert (found["platform"], found["account_id"], found["campaign_id"]) == ("google", "g1", "22")
 
@@ -129,6 +130,7 @@ def test_a_customer_known_by_claims_alone_has_a_source() -> None:
         ({"source_platform": "meta", "utm_source": "google", "utm_medium": "organic"}, "utm: organic"),
         ({"source_platform": "organic", "click_id": "gclid=x", "utm_source": "fb"}, "click_id: google; utm: meta"),
         ({"source_campaign_id": "22", "utm_source": "google", "utm_id": "23"}, "utm: google, another campaign"),
+        ({"click_id": "gclid=x fbclid=y"}, "click_id: meta"),
         ({"source_platform": "email", "utm_source": "newsletter"}, ""),  # two names of what no platform sold
     ],
 )

@@ -55,6 +55,14 @@ def test_the_least_consent_of_several_rows_counts(tmp_path: Path, values: list[s
     assert found["1"]["consent_ad_user_data"] == expected
 
 
+def test_click_ids_of_all_columns_are_kept_with_their_names(tmp_path: Path) -> None:
+    text = "customer_id,gclid,FBCLID,click_id\n1,Abc,IwAR,\n1,Later,,\n2,,,ttclid=E.C\n3,,,\n"
+    found = contacts(tmp_path, "c.csv", text)
+    assert [found[one]["click_id"] for one in "123"] == ["gclid=Abc fbclid=IwAR", "ttclid=E.C", None]
+    mapped = contacts(tmp_path, "d.csv", "customer_id,gclid\n1,Abc\n", click_id="gclid")
+    assert mapped["1"]["click_id"] == "gclid=Abc"
+
+
 def test_do_not_sell_in_any_row_counts(tmp_path: Path) -> None:
     found = contacts(tmp_path, "c.csv", "customer_id,do_not_sell\n1,\n1,yes\n2,false\n")
     assert found["1"]["do_not_sell"] == "yes"

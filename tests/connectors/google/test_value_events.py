@@ -139,12 +139,16 @@ def test_the_engine_sends_through_the_accounts_own_action(world: World, transpor
         "external_id": pa.array([digest("id")] * 2, pa.binary(32)),
         "limited": [False, True],
         "order_id": ["o0", None],
-        "click_id": ["CjwK", None],
+        "click_id": ["CjwK", "gbraid=0AAA="],
     }
     rows = values(2, **extra)
     receipt = connector.send_values(ValueBatch("b", 2, lambda: iter([rows])))
     assert (receipt.pending, receipt.rejected) == (2, {})
-    assert [one.get("gclid") for one in world.sandbox.state()["events"]] == ["CjwK", None]
+    events = world.sandbox.state()["events"]
+    assert [(one.get("gclid"), one.get("gbraid"), one.get("wbraid")) for one in events] == [
+        ("CjwK", None, None),
+        (None, "0AAA=", None),
+    ]
     world.sandbox.clock.advance(hours=1)
     assert connector.settle_values(receipt.reference, 2).accepted == 2
     assert world.connect(transport).signal is None
