@@ -196,10 +196,14 @@ class AudienceSettings(Model):
 
 
 class Audiences(Model):
-    """audiences.yaml: defaults and the list of audiences."""
+    """audiences.yaml: defaults, the list of audiences, and the names (or `name:tier`) of earlier ones to be deleted.
+
+    What leaves the list stays at the platform, with nobody added and those removed who may not be sent, until it is retired.
+    """
 
     guardrails: GuardrailSettings = GuardrailSettings()
     audiences: Annotated[list[AudienceSettings], Field(min_length=1)]
+    retired: list[Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*(:(high|middle|low))?$")]] = []
 
 
 class Labels(Model):
@@ -366,6 +370,9 @@ def _wrong_platforms(document: Document, audiences: Audiences, platforms: list[s
         twins = [other.name for other in audiences.audiences[:row] if other.name == audience.name]
         if twins:
             wrong.append(document.mistake(("audiences", row, "name"), f"the name {audience.name!r} is taken twice"))
+        if any(other.title == audience.title and other.name != audience.name for other in audiences.audiences[:row]):
+            remedy = "platforms find audiences by it: give each its own"
+            wrong.append(document.mistake(("audiences", row, "title"), f"the title {audience.title!r} is taken twice", remedy))
     return wrong
 
 

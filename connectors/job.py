@@ -56,12 +56,14 @@ class Judged:
 @dataclass
 class Outcome:
     """What a command did. `summary`: see scored.summary; `plan`, `audiences`: a dict per platform, account and audience;
-    `signals`: a dict per account that gets predicted values; `written_back`: see writeback.write."""
+    `unreachable`: what is left on accounts that config no longer has, see Plan; `signals`: a dict per account that gets
+    predicted values; `written_back`: see writeback.write."""
 
     exit_code: int = 0
     summary: dict[str, Any] = field(default_factory=dict)
     plan: list[dict[str, Any]] = field(default_factory=list)
     audiences: list[dict[str, Any]] = field(default_factory=list)
+    unreachable: list[dict[str, Any]] = field(default_factory=list)
     signals: list[dict[str, Any]] = field(default_factory=list)
     written_back: dict[str, Any] = field(default_factory=dict)
     refusals: tuple[str, ...] = ()
@@ -103,9 +105,9 @@ def plan(
     with _opened(settings, now, platforms) as (ledger, accounts), ledger.run("plan", now()) as number:
         judged = judge(settings, Archive(settings.state).start(now()), now=now, shown=shown)
         with planned(settings, judged, ledger, accounts, now=now, shown=shown, only=audiences) as made:
-            rows = made.rows()
+            rows, unreachable = made.rows(), made.unreachable
         ledger.end_run(number, now(), 0, {})
-    return Outcome(summary=judged.summary, plan=rows, refusals=judged.refusals)
+    return Outcome(summary=judged.summary, plan=rows, unreachable=unreachable, refusals=judged.refusals)
 
 
 def push(
@@ -162,7 +164,9 @@ def status(settings: Settings, *, shown: Progress, offline: bool = False) -> dic
     """What is where and what is pending; asks the platforms unless `offline`."""
     shown("asking the platforms", 0, 0)
     with _opened(settings, utc_now) as (ledger, accounts):
-        return standing.status(ledger, None if offline else [one.connector for one in accounts])
+        known = translate.lifecycle(settings)
+        asked = None if offline else [one.connector for one in accounts]
+        return standing.status(ledger, asked, lambda row: known.told(ledger, row, accounts))
 
 
 def forget(settings: Settings, ids: Sequence[str], *, now: Clock = utc_now, shown: Progress) -> dict[str, Any]:
@@ -239,7 +243,17 @@ def planned(
         shown("comparing with what was accepted", 0, 0)
         wanted = translate.requests(settings, only)
         newest = judged.checked.last_day
-        yield make_plan(ledger, members, wanted, accounts, now=now(), source_day=newest, gate=judged.refusals, refresh=refresh)
+        yield make_plan(
+            ledger,
+            members,
+            wanted,
+            accounts,
+            now=now(),
+            source_day=newest,
+            gate=judged.refusals,
+            refresh=refresh,
+            lifecycle=None if only else translate.lifecycle(settings),
+        )
     finally:
         members.close()
 
@@ -260,7 +274,8 @@ def _send(
     with planned(settings, judged, ledger, accounts, now=now, shown=shown, only=only, refresh=refresh) as made:
         outcome.plan = made.rows()
         sent = pushing.push(made, ledger, now=now, progress=shown, force=force)
-        outcome.audiences, outcome.exit_code = sent.audiences, sent.exit_code
+        outcome.audiences, outcome.unreachable = sent.audiences, made.unreachable
+        outcome.exit_code = worst([sent.exit_code, int(any(one["must_leave"] for one in made.unreachable))])
         paperwork.keep_match(Archive(settings.state).runs()[-1], made)
         if judged.refusals and not force:
             return  # what the gate holds back from audiences goes nowhere else either

@@ -51,6 +51,7 @@ def lines(outcome: Outcome) -> list[str]:
             said.append(f"{place}: {one['guardrail']}")
         elif one["exit_code"]:
             said.append(f"{place}: {one['state']}, {one['detail']}")
+    said += [f"{one['platform']} {one['audience']}: {one['note']}" for one in outcome.unreachable if one["must_leave"]]
     counts = {
         name: sum(int(one[name]) for one in outcome.audiences) for name in ("accepted", "pending", "unknown", "undelivered")
     }

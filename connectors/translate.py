@@ -21,12 +21,25 @@ if TYPE_CHECKING:
     from connectors.config import AudienceSettings, GuardrailSettings, LookalikeSettings, Settings
     from connectors.engine.audience import Account, AudienceRequest, Guardrails
     from connectors.engine.identity import IdentityRules
+    from connectors.engine.leftover import Lifecycle
     from connectors.protocol import LookalikeSpec
 
 
 def requests(settings: Settings, only: Sequence[str] = ()) -> list[AudienceRequest]:
     """The enabled audiences (those named in `only`, if any)."""
     return [request(one, settings) for one in settings.audiences.audiences if one.enabled and (not only or one.name in only)]
+
+
+def lifecycle(settings: Settings) -> Lifecycle:
+    """What config says of all audiences, also of those that it no longer asks for."""
+    from connectors.engine.leftover import Lifecycle
+
+    return Lifecycle(
+        asked=requests(settings),
+        paused=frozenset(one.name for one in settings.audiences.audiences if not one.enabled),
+        retired=frozenset(settings.audiences.retired),
+        accounts=frozenset((name, one.account_id) for name, block in settings.platforms.items() for one in block.accounts),
+    )
 
 
 def request(audience: AudienceSettings, settings: Settings) -> AudienceRequest:
@@ -49,15 +62,20 @@ def request(audience: AudienceSettings, settings: Settings) -> AudienceRequest:
         exclusion=audience.use == "exclusion",
         guardrails=guardrails(limits, settings.sources.max_age_days),
         value_band=ValueBand(share=audience.value_band),
+        membership_days=audience.membership_days,
     )
 
 
 def lookalikes(audience: AudienceSettings, wanted: LookalikeSettings) -> list[LookalikeSpec]:
-    """One lookalike per ratio, or one of the size in words."""
+    """One lookalike per ratio (a band begins where the one before ended), or one of the size in words."""
     from connectors.protocol import LookalikeSpec
 
-    where = "+".join(wanted.countries)
-    sizes: list[tuple[str, float | None]] = [(f"{ratio:.0%}", ratio) for ratio in wanted.ratios] or [(wanted.size, None)]
+    where, ratios = "+".join(wanted.countries), sorted(wanted.ratios)
+    starts = [None, *ratios] if wanted.bands else [None] * len(ratios)
+    sizes: list[tuple[str, float | None, float | None]] = [
+        (f"{start:.0%}-{ratio:.0%}" if start else f"{ratio:.0%}", start, ratio)
+        for start, ratio in zip(starts, ratios, strict=False)
+    ] or [(wanted.size, None, None)]
     return [
         LookalikeSpec(
             key=f"{audience.name}:{where}:{label}",
@@ -65,9 +83,11 @@ def lookalikes(audience: AudienceSettings, wanted: LookalikeSettings) -> list[Lo
             countries=tuple(wanted.countries),
             size=wanted.size,
             ratio=ratio,
+            starting_ratio=start,
             value_based=audience.value_weighted,
+            platforms=tuple(wanted.platforms),
         )
-        for label, ratio in sizes
+        for label, start, ratio in sizes
     ]
 
 

@@ -32,6 +32,12 @@ def status_command(offline: bool, folder: Path, as_json: bool) -> int:
     show_table("Runs", runs, rows_of(found["runs"][-5:], runs))
     audiences = ("platform", "account", "audience", "members", "pending", "state", "size_lower", "size_upper", "match_rate")
     show_table("Audiences", audiences, rows_of(found["audiences"], audiences))
+    for row in found["audiences"]:
+        for said in filter(None, (row["left"], row["drift"])):
+            click.echo(f"{row['platform']} {row['audience']}: {said}")
+    lookalikes = ("platform", "account", "audience", "name", "state", "size_lower", "size_upper", "made_at", "refreshed_at")
+    if found["lookalikes"]:
+        show_table("Lookalikes", lookalikes, rows_of(found["lookalikes"], lookalikes))
     return 0
 
 

@@ -37,12 +37,15 @@ def plan_command(audiences: tuple[str, ...], platforms: tuple[str, ...], folder:
     with progress() as shown:
         found = job.plan(config.load(folder), shown=shown, audiences=audiences, platforms=platforms)
     if as_json:
-        emit({"audiences": found.plan, "gate": list(found.refusals)})
+        emit({"audiences": found.plan, "unreachable": found.unreachable, "gate": list(found.refusals)})
     else:
         show_table("Plan", PLAN, rows_of(found.plan, PLAN))
         for row in found.plan:
             for note in row["notes"]:
                 click.echo(f"{row['platform']} {row['audience']}: {note}")
+            for one in row["lookalikes"]:
+                refreshed = f", last refreshed {one['refreshed_at'][:10]}" if one["refreshed_at"] else ""
+                click.echo(f"{row['platform']} {row['audience']}: lookalike {one['name']!r}: {one['state']}{refreshed}")
     return 0
 
 
@@ -140,6 +143,10 @@ def _tell(found: Outcome, as_json: bool) -> int:
     for reason in found.refusals:
         say(f"model gate: {reason}")
     show_table("Audiences", SENT, rows_of(found.audiences, SENT))
+    for row in found.audiences:
+        for note in row["notes"] if row["care"] else ():
+            click.echo(f"{row['platform']} {row['audience']}: {note}")
+    _tell_unreachable(found)
     for one in found.signals:
         rejected = sum(one["rejected"].values())
         click.echo(
@@ -158,12 +165,18 @@ def _tell(found: Outcome, as_json: bool) -> int:
     return found.exit_code
 
 
+def _tell_unreachable(found: Outcome) -> None:
+    for one in found.unreachable:
+        say(f"{one['platform']} {one['audience']}: {one['note']}")
+
+
 def _document(found: Outcome) -> dict[str, Any]:
     return {
         "exit_code": found.exit_code,
         "scores": found.summary,
         "plan": found.plan,
         "audiences": found.audiences,
+        "unreachable": found.unreachable,
         "signals": found.signals,
         "written_back": found.written_back,
         "gate": list(found.refusals),

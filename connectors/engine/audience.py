@@ -21,7 +21,7 @@ class Guardrails:
     """Limits of one audience; None switches a limit off. Shares are of the members last accepted (0.25 = a quarter).
 
     `ignore_below`: fewer added or removed rows than this never trip a share, so that small audiences can breathe.
-    An audience that has members is never emptied unless forced.
+    An audience that has members is never emptied unless forced, or where those who leave said so themselves (`may_empty`).
     """
 
     largest_share_removed: float | None = 0.25
@@ -31,6 +31,7 @@ class Guardrails:
     maximum_value: Decimal | None = None
     stale_after_days: int | None = None
     ignore_below: int = 100
+    may_empty: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,6 +128,12 @@ def limits_for(spec: AudienceSpec, capabilities: Capabilities) -> Capabilities:
     )
 
 
+def _membership(request: AudienceRequest, capabilities: Capabilities) -> int | None:
+    if request.membership_days and capabilities.longest_membership:
+        return min(request.membership_days, capabilities.longest_membership)
+    return capabilities.membership_days
+
+
 def splits(request: AudienceRequest, capabilities: Capabilities) -> bool:
     """Whether the request becomes one audience per tier: because no value can travel, or as asked."""
     return not capabilities.value_weighted if request.value_weighted else bool(request.tier_lists)
@@ -141,7 +148,7 @@ def specs(request: AudienceRequest, capabilities: Capabilities, currency: str) -
         value_weighted=request.value_weighted and capabilities.value_weighted,
         currency=currency if request.value_weighted else "",
         exclusion=request.exclusion,
-        membership_days=request.membership_days or capabilities.membership_days,
+        membership_days=_membership(request, capabilities),
     )
     if not splits(request, capabilities):
         return [whole]

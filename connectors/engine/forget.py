@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
     from connectors.engine.ledger import Ledger
 
-NO_LIMITS = Guardrails(None, None, 0, None)
+NO_LIMITS = Guardrails(None, None, 0, None, may_empty=True)
 
 
 def forget(

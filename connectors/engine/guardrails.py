@@ -44,7 +44,7 @@ def _of_source(limits: Guardrails, source: Source) -> list[str]:
 
 
 def _of_size(limits: Guardrails, wanted: Wanted, changes: Changes) -> list[str]:
-    if not wanted.rows and changes.held:
+    if not wanted.rows and changes.held and not limits.may_empty:
         return [f"the audience would be emptied of its {changes.held:,} members"]
     found = []
     if wanted.people < limits.minimum_size:

@@ -51,6 +51,13 @@ MIGRATIONS: tuple[str, ...] = (
     CREATE TABLE signals (event TEXT PRIMARY KEY, batch TEXT NOT NULL REFERENCES signal_batches);
     CREATE INDEX signals_batch ON signals (batch);
     """,
+    """
+    ALTER TABLE lookalikes ADD COLUMN refreshed_at TEXT NOT NULL DEFAULT '';
+    ALTER TABLE lookalikes ADD COLUMN path TEXT NOT NULL DEFAULT 'lookalike';
+    """,
+    """
+    ALTER TABLE audiences ADD COLUMN left_at TEXT;
+    """,
 )
 
 

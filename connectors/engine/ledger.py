@@ -108,6 +108,17 @@ class Ledger:
             raise FatalError(f"the audience {place} has left the journal", remedy=_RESTORE)
         return found
 
+    def drop_audience(self, audience: dict[str, Any]) -> None:
+        """Nothing: everything of this audience is gone from the journal, and its files from the folder."""
+        with self.journal.transaction() as connection:
+            mine = "SELECT id FROM deliveries WHERE audience = ?"
+            for table in ("batches", "phases"):
+                connection.execute(f"DELETE FROM {table} WHERE delivery IN ({mine})", (audience["id"],))
+            for table in ("deliveries", "lookalikes"):
+                connection.execute(f"DELETE FROM {table} WHERE audience = ?", (audience["id"],))
+            connection.execute("DELETE FROM audiences WHERE id = ?", (audience["id"],))
+        self.sweep()
+
     def snapshot_path(self, audience: dict[str, Any] | None) -> Path | None:
         """The snapshot of an audience, checked against the journal's digest; None when nothing was accepted yet."""
         if audience is None or not audience["snapshot"]:

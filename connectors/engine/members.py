@@ -31,6 +31,8 @@ TEXTS = (
     "external_id consent_ad_user_data consent_ad_personalization do_not_sell"
 ).split()
 LISTS = ("email", "phone")
+WITHDRAWN = ("consent_denied", "do_not_sell", "suppressed", "forgotten")
+"""Reasons by which somebody said no; the others (no contact, no consent given) may also be a source that is incomplete."""
 
 
 @dataclass
@@ -46,6 +48,9 @@ class Members:
     dropped: dict[str, int] = field(default_factory=dict)
     """Why scored customers are left out: no_contact, suppressed, forgotten, do_not_sell, consent_denied,
     consent_unreadable, consent_missing."""
+
+    withdrawn: set[bytes] = field(default_factory=set)
+    """Member keys of all who said no (WITHDRAWN), known to the scores or not."""
 
     def pieces(self) -> Pieces:
         """The rows: member_key, limited_data_use, then all columns of scores and contacts."""
@@ -141,6 +146,7 @@ def _query(given: list[str], regions: frozenset[str]) -> str:
 def _write(members: Members, ledger: Ledger, reader: pa.RecordBatchReader, suppressed: Collection[str]) -> None:
     never = pa.array(sorted(suppressed), pa.string())
     erased = pa.array([bytes.fromhex(one) for one in ledger.tombstones()], pa.binary(16))
+    members.withdrawn = {*erased.to_pylist(), *ledger.member_keys(never).storage.to_pylist()}
     counts: Counter[str] = Counter()
     kept = [one for one in reader.schema.names if one not in ("drop_reason", "no_contact")]
     fields = [pa.field("member_key", pa.uuid()), *(reader.schema.field(one) for one in kept)]
@@ -149,6 +155,8 @@ def _write(members: Members, ledger: Ledger, reader: pa.RecordBatchReader, suppr
             keys = ledger.member_keys(batch.column("customer_id"))
             why = _reasons(batch, keys, never, erased)
             counts.update({row["values"]: row["counts"] for row in pc.value_counts(why).to_pylist()})
+            refused = pc.is_in(why, pa.array(WITHDRAWN))
+            members.withdrawn.update(keys.storage.filter(refused).to_pylist())
             mask = pc.equal(why, "")
             whole = pa.RecordBatch.from_arrays([keys, *(batch.column(one) for one in kept)], schema=writer.schema)
             writer.write(whole.filter(mask))

@@ -44,6 +44,7 @@ def blank(item: PlannedAudience) -> dict[str, Any]:
             for key in ("platform", "account", "audience", "name", "wanted", "add", "change", "remove", "renew", "guardrail")
         },
         "mode": row["mode"],
+        "care": row["care"],
         "notes": row["notes"],
         "sent": 0,
         "accepted": 0,

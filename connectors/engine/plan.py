@@ -11,6 +11,9 @@ from connectors.engine.deliveries import Delivery, fold_of, open_delivery
 from connectors.engine.diff import Changes, Diff, DiffRules
 from connectors.engine.guardrails import Source, trips
 from connectors.engine.identified import Identified, identify_members
+from connectors.engine.leftover import KEEP, RETIRE, Caretaker, Lifecycle, inherit
+from connectors.engine.lookalikes import planned_lookalikes
+from connectors.engine.room import foresee
 from connectors.engine.selection import select_members
 from connectors.engine.snapshots import recipe_fields
 from connectors.engine.tables import open_tables
@@ -30,7 +33,11 @@ REPLACE_WINDOW = timedelta(minutes=80)
 
 @dataclass
 class PlannedAudience:
-    """One audience on one account. `mode`: nothing, change, replace, resume or recreate."""
+    """One audience on one account. `mode`: nothing, change, replace, resume, recreate or retire.
+
+    `care`: "" for what config asks for, else why it is planned (leftover.KEEP, RETIRE, RIGHTS). `relief`: what may be sent
+    though a guardrail stops the rest.
+    """
 
     account: Account
     request: AudienceRequest
@@ -42,6 +49,9 @@ class PlannedAudience:
     notes: list[str] = field(default_factory=list)
     generation: int = 0
     defers_values: bool = False
+    lookalikes: list[dict[str, Any]] = field(default_factory=list)
+    care: str = ""
+    relief: PlannedAudience | None = None
 
     @property
     def place(self) -> Place:
@@ -54,7 +64,8 @@ class PlannedAudience:
         return limits_for(self.spec, self.account.capabilities)
 
     def row(self) -> dict[str, Any]:
-        """The plan's JSON row: platform, account, audience, add, change, remove (rows), guardrail ("" or why), mode, notes."""
+        """The plan's JSON row: platform, account, audience, add, change, remove (rows), guardrail ("" or why), mode, notes,
+        lookalikes (name, countries, size, state: made, waiting, to be made anew)."""
         moved = 0 if self.defers_values else self.changes.values
         return {
             "platform": self.place.platform,
@@ -68,7 +79,9 @@ class PlannedAudience:
             "renew": self.changes.renewed,
             "guardrail": "; ".join(self.guardrails),
             "mode": self.mode,
+            "care": self.care,
             "notes": list(self.notes),
+            "lookalikes": [dict(one) for one in self.lookalikes],
         }
 
 
@@ -84,6 +97,8 @@ class Plan:
     members: Members
     identified: dict[str, Identified]
     """Per recipe and rules (`mark`): the members' identifiers."""
+    unreachable: list[dict[str, Any]] = field(default_factory=list)
+    """Audiences whose account config no longer has: platform, account, audience, name, members, must_leave, note."""
 
     def rows(self) -> list[dict[str, Any]]:
         """One JSON row per audience and account, as `clvsync plan --json` shows them."""
@@ -107,32 +122,45 @@ class Planner:
     refresh: bool = False
 
     def plan(
-        self, account: Account, request: AudienceRequest, spec: AudienceSpec, wanted: Wanted, *, refresh: bool | None = None
+        self,
+        account: Account,
+        request: AudienceRequest,
+        spec: AudienceSpec,
+        wanted: Wanted,
+        *,
+        refresh: bool | None = None,
+        care: str = "",
     ) -> PlannedAudience:
         """The plan of one audience; reads the ledger and the work files, changes nothing."""
-        item = PlannedAudience(account, request, spec, wanted)
-        again = self.refresh if refresh is None else refresh
+        item = PlannedAudience(account, request, spec, wanted, care=care)
+        again = self.refresh and not care if refresh is None else refresh
         audience = self.ledger.audience(item.place)
         item.generation = audience["generation"] if audience else 0
+        item.lookalikes = planned_lookalikes(self.ledger, item, audience)
         delivery = open_delivery(self.ledger, audience)
         if delivery is not None and audience is not None and not again and self.resumable(delivery, wanted, item.limits):
             return self._resumed(item, delivery)
         columns = recipe_fields(account.capabilities.recipe)
         connection = open_tables(self.work, memory="700MB")
         try:
-            base, key = self._base(audience, delivery, columns, connection)
+            base, key = self.base(audience, delivery, columns, connection)
             diff = Diff(connection, wanted.pieces(), base, key, columns)
-            item.changes = diff.compare(self.rules(request, spec, retry=again))
+            item.changes = diff.compare(self.rules(item, retry=again))
         finally:
             connection.close()
+        if care == RETIRE:
+            item.mode = "retire"
+            return item
         self._decide(item, audience or {}, again)
-        item.guardrails = trips(request.guardrails, wanted, item.changes, self.source)
+        # what only lets people leave doesn't depend on orders and model
+        item.guardrails = trips(request.guardrails, wanted, item.changes, Source(self.now.date()) if care else self.source)
         return item
 
-    def rules(self, request: AudienceRequest, spec: AudienceSpec, *, retry: bool) -> DiffRules:
-        """What counts as a change for this audience today."""
+    def rules(self, item: PlannedAudience, *, retry: bool) -> DiffRules:
+        """What counts as a change for this audience today; where nobody is to be added, nobody is sent again either."""
+        request, spec = item.request, item.spec
         renew: date | None = None
-        if spec.membership_days:
+        if spec.membership_days and not item.care:
             renew = self.now.date() - timedelta(days=max(1, spec.membership_days - min(30, spec.membership_days // 4)))
         return DiffRules(request.value_band, renew, retry)
 
@@ -151,9 +179,10 @@ class Planner:
         item.notes.append("goes on with the delivery that an earlier run began")
         return item
 
-    def _base(
+    def base(
         self, audience: dict[str, Any] | None, delivery: Delivery | None, columns: Any, connection: Any
     ) -> tuple[Path | None, bytes | None]:
+        """The file (and its key) of what the platform holds, an open delivery folded in."""
         if audience is None or delivery is None:
             return self.ledger.snapshot_path(audience), self.ledger.key
         fold = fold_of(self.ledger, audience, delivery, columns, self.now.date())
@@ -166,7 +195,7 @@ class Planner:
         escalated = audience.get("escalated", "")
         can_replace = Operation.REPLACE in limits.operations and item.wanted.rows > 0
         if escalated == "delete" or (escalated and not can_replace):
-            item.mode = "recreate"
+            item.mode = "retire" if item.care == KEEP else "recreate"
             item.notes.append("the platform refused a removal: the audience is deleted and made anew")
             return
         if not audience.get("remote_id") and limits.edit_interval_hours and item.wanted.rows < limits.minimum_size:
@@ -239,18 +268,23 @@ def make_plan(
     source_day: date | None = None,
     gate: Sequence[str] = (),
     refresh: bool = False,
+    lifecycle: Lifecycle | None = None,
 ) -> Plan:
-    """What a push would do for every request on every account that it names; sends and changes nothing.
+    """What a push would do for every request on every account that it names; sends nothing.
 
     `source_day`: the last day of the source (guardrail stale source). `gate`: reasons for which the model gate refuses the
     scores; every audience with something to send is then stopped. `refresh`: full replace instead of the difference.
+    `lifecycle`: with it, what the ledger holds beyond the requests is cared for too.
     Raises ConfigurationError for a condition that can't be evaluated, FatalError for a damaged state folder.
     """
     planner = Planner(ledger, members.work, members.key, now, Source(now.date(), source_day, tuple(gate)), refresh)
     selection = select_members(members, requests, ledger)
     made: dict[str, Identified] = {}
     items: list[PlannedAudience] = []
-    rows = WantedRows(members, selection)
+    rows, caretaker = WantedRows(members, selection), Caretaker(planner, members)
+    unreachable: list[dict[str, Any]] = []
+    if lifecycle is not None:
+        inherit(ledger, lifecycle, accounts)
     try:
         for account in accounts:
             mark = account.mark
@@ -263,8 +297,15 @@ def make_plan(
                     path = members.work / f"wanted-{len(items)}.pieces"
                     wanted = rows.make(number, spec, made[mark], path)
                     items.append(planner.plan(account, request, spec, wanted))
+            foresee(ledger, account, [item for item in items if item.account is account])
+        for item in items:
+            item.relief = caretaker.relief(item) if item.guardrails else None
+        if lifecycle is not None:
+            left, unreachable = caretaker.leftovers(lifecycle, accounts)
+            items += left
     finally:
         rows.close()
+        caretaker.close()
     reports = {"/".join(one.place): made[one.mark] for one in accounts if one.mark in made}
     told = {place: found.report.to_dict() for place, found in reports.items()}
-    return Plan(items, planner, members.dropped, told, members, made)
+    return Plan(items, planner, members.dropped, told, members, made, unreachable)

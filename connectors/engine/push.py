@@ -9,19 +9,20 @@ import traceback
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from connectors.engine.deliveries import FIRST, REMOVALS, DeliveryWriter, open_delivery, phase_name
 from connectors.engine.diff import ADDING, Diff
 from connectors.engine.fold import LATE
 from connectors.engine.holdout import keep_holdout
-from connectors.engine.lookalikes import keep_lookalikes
+from connectors.engine.lookalikes import keep_lookalikes, release
 from connectors.engine.outcome import PushOutcome, blank, count, fail, show_status, worst
+from connectors.engine.retire import check_writer, retire
 from connectors.engine.sending import Sender
 from connectors.engine.settling import drop_pending, escalate, fold_open, pending_batches, settle
 from connectors.engine.snapshots import recipe_fields
 from connectors.engine.tables import open_tables
-from connectors.errors import FatalError, NotReadyError, OutcomeUnknownError, RemovalRefusedError, SyncError
+from connectors.errors import FatalError, NotReadyError, OutcomeUnknownError, RemovalRefusedError, SeedInUseError, SyncError
 from connectors.protocol import AudienceHandle, AudienceState, AudienceStatus, Operation, utc_now
 
 if TYPE_CHECKING:
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
 
     from connectors.engine.ledger import Ledger
     from connectors.engine.plan import Plan, PlannedAudience, Planner
+    from connectors.protocol import RenamingConnector
 
 ESCALATIONS = 3
 _log = logging.getLogger(__name__)
@@ -117,11 +119,18 @@ class Pusher:
         if handle is not None and pending_batches(self.ledger, item.place):
             open_still = settle(self.ledger, connector, handle, item.place, self.now(), self.run)
         item = self._current(item, status)
+        self._mark(item)
+        if item.mode == "retire" or (item.care and handle is None):
+            self._retire(item, handle, outcome)
+            return
         if item.request.holdout:
             keep_holdout(self.ledger, item.request.key, item.request.holdout, self.now())
         outcome.update(item.row())
         outcome["notes"] += open_still
+        if handle is not None:
+            self._rename(item, handle, outcome)
         if item.guardrails and not self._forced(item):
+            self._relieve(item, handle, outcome)
             outcome["state"], outcome["exit_code"] = "stopped", 3
             show_status(outcome, status)
             return
@@ -131,6 +140,41 @@ class Pusher:
             handle = self._deliver(item, handle, outcome)
             status = connector.status(handle) if handle is not None and handle.remote_id else None
         self._finish(item, handle, status, outcome)
+
+    def _rename(self, item: PlannedAudience, handle: AudienceHandle, outcome: dict[str, Any]) -> None:
+        """Nothing: a new title or description of the config is what people see at the platform, where that can be."""
+        row = self.ledger.audience(item.place) or {}
+        known = json.loads(row.get("spec") or "{}")
+        wanted = {"name": item.spec.name, "description": item.spec.description}
+        if not item.limits.renames or all(known.get(name, wanted[name]) == wanted[name] for name in wanted):
+            return
+        try:
+            cast("RenamingConnector", item.account.connector).rename(handle)
+        except SyncError as error:
+            outcome["notes"].append(f"the platform still shows the name {known['name']!r}: {error}")
+            return
+        self.ledger.keep_audience(item.place, self.now(), name=item.spec.name, spec=json.dumps(asdict(item.spec)))
+        outcome["notes"].append(f"renamed at the platform, before: {known['name']!r}")
+
+    def _mark(self, item: PlannedAudience) -> None:
+        """Nothing: the ledger knows since when config no longer asks for the audience."""
+        row = self.ledger.audience(item.place)
+        if row is not None and bool(row["left_at"]) != bool(item.care):
+            self.ledger.keep_audience(item.place, self.now(), left_at=self.now().isoformat() if item.care else None)
+
+    def _retire(self, item: PlannedAudience, handle: AudienceHandle | None, outcome: dict[str, Any]) -> None:
+        row = self.ledger.audience(item.place)
+        if row is not None:
+            retire(self.ledger, item.account.connector, row, handle)
+        outcome.update(item.row(), state="gone")
+
+    def _relieve(self, item: PlannedAudience, handle: AudienceHandle | None, outcome: dict[str, Any]) -> None:
+        """Nothing: those who said no have left an audience that a guardrail stops."""
+        if item.relief is None or handle is None:
+            return
+        relief = self._again(item.relief)
+        if relief.mode != "nothing" and not relief.guardrails:
+            self._deliver(relief, handle, outcome)
 
     def _remake_if_stuck(self, item: PlannedAudience, status: AudienceStatus) -> None:
         """Nothing: an audience too small to be edited any more, and of use to nobody, is planned to be made anew."""
@@ -184,7 +228,10 @@ class Pusher:
         return item if fresh else self._again(item)
 
     def _again(self, item: PlannedAudience, *, refresh: bool | None = None) -> PlannedAudience:
-        return self.planner.plan(item.account, item.request, item.spec, item.wanted, refresh=refresh)
+        plan = self.planner.plan
+        found = plan(item.account, item.request, item.spec, item.wanted, refresh=refresh, care=item.care)
+        found.relief, found.notes = item.relief, [*found.notes, *(item.notes if item.care else ())]
+        return found
 
     def _forced(self, item: PlannedAudience) -> bool:
         if not self.force:
@@ -199,7 +246,10 @@ class Pusher:
         """The handle after the audience's delivery; a refused removal escalates until nobody is left who should not be."""
         for _ in range(ESCALATIONS):
             if item.mode == "recreate":
-                handle, item = self._recreate(item, handle)
+                handle, item = self._recreate(item, handle, outcome)
+            if item.mode == "retire":
+                self._retire(item, handle, outcome)
+                return None
             if item.mode == "nothing":
                 outcome["state"] = "done"
                 return handle
@@ -211,15 +261,25 @@ class Pusher:
                 escalate(self.ledger, item.account.connector, item.place, self.now(), after_replace=item.mode == "replace")
                 fold_open(self.ledger, item.account.connector, item.place, self.now())
                 item = self._again(item, refresh=False)
-                if item.mode not in ("replace", "recreate"):
+                if item.mode not in ("replace", "recreate", "retire"):
                     raise NotReadyError(
                         "a removal was refused; the full replace follows as soon as the platform allows it"
                     ) from error
         raise RemovalRefusedError("the platform keeps members that must leave", remedy="delete the audience at the platform")
 
-    def _recreate(self, item: PlannedAudience, handle: AudienceHandle | None) -> tuple[AudienceHandle | None, PlannedAudience]:
+    def _recreate(
+        self, item: PlannedAudience, handle: AudienceHandle | None, outcome: dict[str, Any]
+    ) -> tuple[AudienceHandle | None, PlannedAudience]:
+        connector = item.account.connector
         if handle is not None:
-            item.account.connector.delete(handle)
+            try:
+                connector.delete(handle)
+            except SeedInUseError as error:
+                released = release(self.ledger, connector, handle, error.lookalikes)
+                if not released:
+                    raise
+                outcome["notes"] += released
+                connector.delete(handle)
         self._forget_remote(item)
         return None, self._again(item, refresh=False)
 
@@ -228,6 +288,7 @@ class Pusher:
         row = self.ledger.keep_audience(item.place, self.now(), name=item.spec.name, spec=json.dumps(asdict(item.spec)))
         known = row["remote_id"]
         handle = item.account.connector.find_or_create(item.spec, known)
+        check_writer(self.ledger, row, handle)
         if known and handle.remote_id != known:
             self._forget_remote(item)
             item = self._again(item)
@@ -270,7 +331,7 @@ class Pusher:
         try:
             base = self.ledger.snapshot_path(audience)
             diff = Diff(connection, item.wanted.pieces(), base, self.ledger.key, columns)
-            diff.compare(self.planner.rules(item.request, item.spec, retry=item.mode == "replace"))
+            diff.compare(self.planner.rules(item, retry=item.mode == "replace"))
             writer = DeliveryWriter(self.ledger, audience, str(item.place), limits.batch_rows)
             if item.mode == "replace":
                 writer.add(FIRST, Operation.REPLACE, diff.rows("all"))

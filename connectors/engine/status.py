@@ -8,37 +8,61 @@ from typing import TYPE_CHECKING, Any
 from connectors.engine.deliveries import open_delivery
 from connectors.engine.holdout import holdouts
 from connectors.errors import SyncError
-from connectors.protocol import AudienceHandle, AudienceSpec
+from connectors.protocol import AudienceHandle, AudienceSpec, AudienceState
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from connectors.engine.ledger import Ledger
-    from connectors.protocol import Connector
+    from connectors.protocol import AudienceStatus, Connector
 
 SHOWN_RUNS = 20
 
 
-def status(ledger: Ledger, connectors: Sequence[Connector] | None = None) -> dict[str, Any]:
+def status(
+    ledger: Ledger,
+    connectors: Sequence[Connector] | None = None,
+    left: Callable[[dict[str, Any]], str] = lambda row: "",
+) -> dict[str, Any]:
     """Plain data: `runs` (oldest first), `audiences`, `lookalikes`, `holdouts`, `overrides`, `forgotten` (how many customers).
 
     Per audience: platform, account, audience, name, remote_id, members, pending, undelivered, open_delivery, updated_at; with
-    `connectors` also what the platform says now: state, size_lower, size_upper, match_rate, detail. Changes nothing.
+    `connectors` also what the platform says now: state, size_lower, size_upper, match_rate, detail, drift. Per lookalike:
+    platform, account, audience (its seed), name, remote_id, made_at, refreshed_at, `follows` (its seed is still the same)
+    and the platform's state. `left`: why config doesn't ask for an audience of the ledger ("": it does). Changes nothing.
     """
     by_place = {(one.capabilities.platform, one.account_id): one for one in connectors or ()}
     runs = ledger.journal.rows("SELECT * FROM runs ORDER BY id DESC LIMIT ?", (SHOWN_RUNS,))
     erased = ledger.journal.one("SELECT count(*) AS n FROM tombstones") or {"n": 0}
     return {
         "runs": [{key: value for key, value in run.items() if key != "summary"} for run in reversed(runs)],
-        "audiences": [_audience(ledger, row, by_place) for row in ledger.audiences()],
-        "lookalikes": ledger.journal.rows(
-            "SELECT platform, account, audiences.key AS audience, lookalikes.name, lookalikes.remote_id, made_at "
-            "FROM lookalikes JOIN audiences ON audiences.id = lookalikes.audience ORDER BY platform, account, lookalikes.name"
-        ),
+        "audiences": [{**_audience(ledger, row, by_place), "left": left(row)} for row in ledger.audiences()],
+        "lookalikes": [_lookalike(row, by_place) for row in ledger.journal.rows(_LOOKALIKES)],
         "holdouts": holdouts(ledger),
         "overrides": ledger.journal.rows("SELECT * FROM overrides ORDER BY at"),
         "forgotten": erased["n"],
     }
+
+
+_LOOKALIKES = (
+    "SELECT platform, account, audiences.key AS audience, lookalikes.name, lookalikes.remote_id, lookalikes.path, made_at, "
+    "refreshed_at, seed = audiences.remote_id AS follows FROM lookalikes JOIN audiences ON audiences.id = lookalikes.audience "
+    "ORDER BY platform, account, lookalikes.name"
+)
+
+
+def _lookalike(row: dict[str, Any], by_place: dict[tuple[str, str], Connector]) -> dict[str, Any]:
+    path = row.pop("path")
+    row |= {"follows": bool(row["follows"]), "state": "unknown", "size_lower": None, "size_upper": None, "detail": ""}
+    connector = by_place.get((row["platform"], row["account"]))
+    if connector is None:
+        return row
+    handle = AudienceHandle(row["platform"], row["account"], AudienceSpec(row["name"], row["name"]), row["remote_id"], path)
+    try:
+        found = connector.status(handle)
+    except SyncError as error:
+        return {**row, "detail": str(error)}
+    return {**row, "state": found.state.value, "size_lower": found.lower, "size_upper": found.upper, "detail": found.detail}
 
 
 def _audience(ledger: Ledger, row: dict[str, Any], by_place: dict[tuple[str, str], Connector]) -> dict[str, Any]:
@@ -48,10 +72,10 @@ def _audience(ledger: Ledger, row: dict[str, Any], by_place: dict[tuple[str, str
         (row["id"],),
     ) or {"n": 0, "since": None}
     delivery = open_delivery(ledger, row)
-    line = {key: row[key] for key in ("platform", "account", "name", "remote_id", "updated_at", "escalated")}
+    line = {key: row[key] for key in ("platform", "account", "name", "remote_id", "updated_at", "escalated", "left_at")}
     line |= {"audience": row["key"], "members": row["rows"], "pending": pending["n"], "pending_since": pending["since"]}
     line |= {"open_delivery": delivery is not None, "undelivered": sum(delivery.remaining().values()) if delivery else 0}
-    line |= {"state": "unknown", "size_lower": None, "size_upper": None, "match_rate": "", "detail": ""}
+    line |= {"state": "unknown", "size_lower": None, "size_upper": None, "match_rate": "", "detail": "", "drift": ""}
     connector = by_place.get((row["platform"], row["account"]))
     if connector is None or not row["remote_id"]:
         return line
@@ -61,7 +85,16 @@ def _audience(ledger: Ledger, row: dict[str, Any], by_place: dict[tuple[str, str
     except SyncError as error:
         return {**line, "detail": str(error)}
     told = {"state": found.state.value, "size_lower": found.lower, "size_upper": found.upper, "match_rate": found.match_rate}
-    return {**line, **told, "detail": found.detail}
+    return {**line, **told, "detail": found.detail, "drift": _drift(line["members"], found)}
+
+
+def _drift(members: int, found: AudienceStatus) -> str:
+    """What can be told of it: platforms say how many they matched (rounded), which is never more than were sent."""
+    if found.state is AudienceState.MISSING:
+        return "gone from the platform: the next push makes it anew"
+    if found.lower is not None and found.lower > members * 1.05 + 50:
+        return f"at least {found.lower:,} people, but only {members:,} were sent: clvsync push --refresh puts it right"
+    return ""
 
 
 def spec_of(row: dict[str, Any]) -> AudienceSpec:
