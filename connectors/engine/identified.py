@@ -10,6 +10,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from connectors.engine.identity import IdentityReport, count_shared, identify_batches
+from connectors.engine.kept import KeptValues
 from connectors.engine.pieces import PieceWriter
 from connectors.engine.snapshots import recipe_fields
 from connectors.engine.tables import name, open_tables
@@ -43,12 +44,14 @@ def identify_members(members: Members, recipe: Recipe, rules: IdentityRules) -> 
     schema = pa.schema([pa.field("member_key", pa.uuid()), pa.field("row_digest", pa.uuid()), *recipe_fields(recipe)])
     connection = open_tables(members.work)
     try:
-        shared = count_shared(iter(members.pieces()), recipe, rules)
-        with PieceWriter(path, schema, members.key) as writer:
-            for piece in members.pieces():
-                for found in identify_batches([piece], recipe, rules, report, shared=shared):
-                    if found.num_rows:
-                        writer.write(_keyed(connection, found, piece, schema))
+        with KeptValues(members.work / f"judged-{mark}.pieces", members.key) as kept:
+            shared = count_shared(iter(members.pieces()), recipe, rules, kept.keep)
+            known = kept.again() if rules.shared_limit else None
+            with PieceWriter(path, schema, members.key, lasting=False) as writer:
+                for piece in members.pieces():
+                    for found in identify_batches([piece], recipe, rules, report, shared=shared, known=known):
+                        if found.num_rows:
+                            writer.write(_keyed(connection, found, piece, schema))
     finally:
         connection.close()
     return Identified(path, recipe.columns(), writer.rows, report)

@@ -21,7 +21,7 @@ from connectors.engine.judged import Judged, judge
 from connectors.engine.member_columns import laid_out, schema_of
 from connectors.engine.normalise import RULES, IdentityRules
 from connectors.engine.resolution import one_row_each
-from connectors.engine.shared import SharedIdentifiers, count_shared
+from connectors.engine.shared import SharedIdentifiers, count_shared, counted
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -88,25 +88,29 @@ def identify_batches(
     *,
     threads: int = 1,
     shared: SharedIdentifiers | None = None,
+    known: Iterator[Judged] | None = None,
 ) -> Iterator[pa.RecordBatch]:
     """As `identify`, a chunk at a time in flat memory, for contacts with one row per customer.
 
     `report` is filled as the batches are read. `shared` comes from `count_shared` over the same chunks; None drops nothing.
+    `known`: the values that `count_shared` kept, of chunks no larger than CHUNK_ROWS; with them, one thread only.
     """
     rules = checked_default(rules)
 
     def one(batch: pa.RecordBatch) -> tuple[pa.RecordBatch, IdentityReport]:
-        return laid_out(*_judged(batch, recipe, rules), recipe, shared)
+        return laid_out(*_judged(batch, recipe, rules, known), recipe, shared)
 
     for found, counts in _in_order(_small(batches), one, threads):
         report.add(counts)
         yield found
 
 
-def _judged(batch: pa.RecordBatch, recipe: Recipe, rules: IdentityRules) -> tuple[pa.Array, list[Judged]]:
+def _judged(
+    batch: pa.RecordBatch, recipe: Recipe, rules: IdentityRules, known: Iterator[Judged] | None = None
+) -> tuple[pa.Array, list[Judged]]:
     contacts = Contacts.of(batch)
     ids = batch.column("customer_id").cast(pa.string())
-    return ids, [judge(contacts, field, rules) for field in recipe.fields]
+    return ids, [next(known) if known and counted(field) else judge(contacts, field, rules) for field in recipe.fields]
 
 
 def _small(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:

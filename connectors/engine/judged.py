@@ -168,7 +168,9 @@ def _people_given(values: Values, settled: Settled, once: Distinct | None) -> in
     given = ~blank.to_numpy()
     if once is not None:
         given = given[once.codes]
-    return int(given.sum()) if values.people is None else len(np.unique(values.people[given]))
+    if values.people is None:
+        return int(given.sum())
+    return int(np.count_nonzero(np.diff(values.people[given], prepend=-1)))  # people ascend
 
 
 def _nothing(field: IdentifierField) -> tuple[NDArray[np.uint8] | None, pl.Series | None]:

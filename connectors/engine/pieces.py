@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 _MAGIC = b"CLVPCS1\n"
 _LENGTH = struct.Struct("<Q")
+NONCE = 12
 PIECE_ROWS = 65_536
 
 
@@ -32,18 +33,21 @@ def _cipher(key: bytes) -> AESGCM:
     return AESGCM(hashlib.blake2b(key, digest_size=32, person=b"clvsync-pieces").digest())
 
 
-def _encode(batch: pa.RecordBatch) -> bytes:
+def _encode(batch: pa.RecordBatch) -> pa.Buffer:
     sink = pa.BufferOutputStream()
     with pa.ipc.new_stream(sink, batch.schema) as stream:
         stream.write_batch(batch)
-    return sink.getvalue().to_pybytes()  # type: ignore[no-any-return]
+    return sink.getvalue()
 
 
 class PieceWriter:
-    """Writes a piece file under a spare name; it takes its own name, synced, when the `with` block ends well."""
+    """Writes a piece file under a spare name; it takes its own name when the `with` block ends well.
 
-    def __init__(self, path: Path, schema: pa.Schema, key: bytes | None = None) -> None:
-        self.path, self.schema, self.rows = path, schema, 0
+    It is synced then, unless it is a work file, which nobody reads after a crash.
+    """
+
+    def __init__(self, path: Path, schema: pa.Schema, key: bytes | None = None, *, lasting: bool = True) -> None:
+        self.path, self.schema, self.rows, self._lasting = path, schema, 0, lasting
         self._cipher = _cipher(key) if key else None
         self._name = os.urandom(16)
         self._offsets: list[int] = []
@@ -57,13 +61,16 @@ class PieceWriter:
         self.rows += batch.num_rows
         self._put(_encode(batch))
 
-    def _put(self, content: bytes) -> None:
+    def _put(self, content: pa.Buffer) -> None:
+        parts: tuple[bytes | pa.Buffer, ...] = (content,)
         if self._cipher is not None:
-            nonce = os.urandom(12)
+            nonce = os.urandom(NONCE)
             place = self._name + _LENGTH.pack(len(self._offsets))
-            content = nonce + self._cipher.encrypt(nonce, content, place)
+            parts = (nonce, self._cipher.encrypt(nonce, memoryview(content).cast("B"), place))
         self._offsets.append(self._file.tell())
-        self._file.write(_LENGTH.pack(len(content)) + content)
+        self._file.write(_LENGTH.pack(sum(map(len, parts))))
+        for part in parts:
+            self._file.write(part)
 
     def __enter__(self) -> PieceWriter:
         return self
@@ -76,7 +83,10 @@ class PieceWriter:
         start = self._file.tell()
         self._file.write(json.dumps({"offsets": self._offsets, "rows": self.rows}).encode() + _LENGTH.pack(start))
         self._file.close()
-        settle_file(self._spare, self.path)
+        if self._lasting:
+            settle_file(self._spare, self.path)
+        else:
+            self._spare.replace(self.path)
 
 
 class Pieces:
@@ -120,7 +130,8 @@ class Pieces:
             content = handle.read(length)
         if self._cipher is not None:
             try:
-                content = self._cipher.decrypt(content[:12], content[12:], self._name + _LENGTH.pack(number))
+                sealed = memoryview(content)
+                content = self._cipher.decrypt(sealed[:NONCE], sealed[NONCE:], self._name + _LENGTH.pack(number))
             except InvalidTag as error:
                 raise self._damaged() from error
         with pa.ipc.open_stream(pa.py_buffer(content)) as stream:

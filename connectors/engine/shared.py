@@ -14,7 +14,7 @@ from connectors.engine.contact_columns import Contacts, checked_default
 from connectors.engine.judged import judge
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
 
     import pyarrow as pa
     from numpy.typing import NDArray
@@ -91,15 +91,23 @@ def counted(field: IdentifierField) -> bool:
     return field.identifies and not field.requires
 
 
-def count_shared(batches: Iterable[pa.RecordBatch], recipe: Recipe, rules: IdentityRules) -> SharedIdentifiers:
-    """The counters over all chunks, for `identify` and `identify_batches` to drop what too many people have."""
+def count_shared(
+    batches: Iterable[pa.RecordBatch], recipe: Recipe, rules: IdentityRules, keep: Callable[[Judged], None] | None = None
+) -> SharedIdentifiers:
+    """The counters over all chunks, for `identify` and `identify_batches` to drop what too many people have.
+
+    `keep` gets the judged values of every field that is counted, chunk by chunk.
+    """
     rules = checked_default(rules)
     shared = SharedIdentifiers(rules.shared_limit)
     for batch in batches if rules.shared_limit else ():
         contacts = Contacts.of(batch)
         for field in recipe.fields:
             if counted(field):
-                shared.add(judge(contacts, field, rules))
+                judged = judge(contacts, field, rules)
+                shared.add(judged)
+                if keep is not None:
+                    keep(judged)
     return shared
 
 

@@ -180,7 +180,7 @@ def write_wanted(wanted: Wanted, reader: pa.RecordBatchReader) -> None:
     """Nothing: the reader's rows are in the piece file, and `wanted` has their number, mark and largest value."""
     mark = np.zeros(2, np.uint64)
     largest: Decimal | None = None
-    with PieceWriter(wanted.path, reader.schema, wanted.key) as writer:
+    with PieceWriter(wanted.path, reader.schema, wanted.key, lasting=False) as writer:
         for batch in even(iter(reader), reader.schema, PIECE_ROWS):
             writer.write(batch)
             mark ^= _mark(batch)
