@@ -106,6 +106,9 @@ class OutcomeUnknownError(SyncError):
 
     exit_code = 4
 
+    def __init__(self, message: str, *, remedy: str = "run again to resume", platform: str = "", code: str = "") -> None:
+        super().__init__(message, remedy=remedy, platform=platform, code=code)
+
 
 class RemovalRefusedError(SyncError):
     """The platform keeps the members (usually: too few would be left)."""

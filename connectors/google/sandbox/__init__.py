@@ -90,14 +90,15 @@ class GoogleSandbox(Sandbox):
             return serve(self.data_manager, request)
 
     def error_of(self, detail: Mapping[str, Any]) -> DataManagerError:
-        """The Data Manager refusal that a fault's detail describes: reason, message, fields, quota_limit, status, http."""
+        """The Data Manager refusal that a fault's detail describes: reason, message, fields, quota_limit, status,
+        http, and bare for a status without details."""
         reason = str(detail.get("reason") or detail.get("code") or "INTERNAL_ERROR")
         violations = [Violation(str(one), reason) for one in detail.get("fields", ())]
         quota = {"quota_limit": str(detail["quota_limit"])} if "quota_limit" in detail else {}
         message = str(detail.get("message", "There was a problem with the request."))
         given = detail.get("status", "")
         status, http = ("", int(given)) if str(given).isdigit() else (str(given), int(detail.get("http", 0)))
-        return DataManagerError(reason, message, violations, quota, "fault", status, http)
+        return DataManagerError(reason, message, violations, quota, "fault", status, http, bool(detail.get("bare")))
 
     def render_error(self, detail: Mapping[str, Any]) -> Response:
         """The Data Manager's REST answer for an `error` fault."""

@@ -20,18 +20,11 @@ STATUSES = {
     "NOT_ALLOWLISTED": ("PERMISSION_DENIED", 403),
     "UNAUTHENTICATED": ("UNAUTHENTICATED", 401),
 }
-NUMBERS = {
-    "INVALID_ARGUMENT": 3,
-    "DEADLINE_EXCEEDED": 4,
-    "NOT_FOUND": 5,
-    "PERMISSION_DENIED": 7,
-    "RESOURCE_EXHAUSTED": 8,
-    "ABORTED": 10,
-    "UNIMPLEMENTED": 12,
-    "INTERNAL": 13,
-    "UNAVAILABLE": 14,
-    "UNAUTHENTICATED": 16,
-}
+_CODES = (
+    "CANCELLED UNKNOWN INVALID_ARGUMENT DEADLINE_EXCEEDED NOT_FOUND ALREADY_EXISTS PERMISSION_DENIED RESOURCE_EXHAUSTED "
+    "FAILED_PRECONDITION ABORTED OUT_OF_RANGE UNIMPLEMENTED INTERNAL UNAVAILABLE DATA_LOSS UNAUTHENTICATED"
+)
+NUMBERS = {name: number for number, name in enumerate(_CODES.split(), 1)}  # google.rpc.Code
 
 
 @dataclass(frozen=True)
@@ -45,7 +38,7 @@ class Violation:
 
 @dataclass
 class DataManagerError(Exception):
-    """A refusal of the Data Manager; the first violation gives the reason when none is set."""
+    """A refusal of the Data Manager; the first violation gives the reason when none is set. `bare`: a status and no details."""
 
     reason: str
     message: str = "There was a problem with the request."
@@ -54,6 +47,7 @@ class DataManagerError(Exception):
     request_id: str = ""
     status: str = ""
     http: int = 0
+    bare: bool = False
 
     def __post_init__(self) -> None:
         status, http = STATUSES.get(self.reason, ("INVALID_ARGUMENT", 400))
@@ -75,6 +69,8 @@ class DataManagerError(Exception):
     def rpc_status(self) -> Any:
         """The gRPC answer's google.rpc.Status."""
         status = status_pb2.Status(code=NUMBERS[self.status], message=self.message)
+        if self.bare:
+            return status
         info = error_details_pb2.ErrorInfo(reason=self.reason, domain=DOMAIN, metadata=self.metadata)
         details = [info, error_details_pb2.RequestInfo(request_id=self.request_id)]
         if self.violations:
