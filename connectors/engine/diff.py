@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+import pyarrow as pa
+
 from connectors.engine.snapshots import MAYBE, REFUSED, aligned, attach
 from connectors.engine.tables import fetch, name, number, quote, stream
 
@@ -14,7 +16,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     import duckdb
-    import pyarrow as pa
 
     from connectors.engine.audience import ValueBand
     from connectors.engine.pieces import Pieces
@@ -64,7 +65,12 @@ class Diff:
         self._connection, self._wanted, self._base, self._key, self._columns = connection, wanted, base, key, columns
 
     def compare(self, rules: DiffRules) -> Changes:
-        """The counts; the actions are then in the table `actions` (row_digest, member_key, kind)."""
+        """The counts; the actions are then in the table `actions` (row_digest, member_key, kind).
+
+        Without a snapshot there is nothing to compare: everybody is new, and no table is made.
+        """
+        if self._base is None:
+            return Changes(added=self._wanted.rows)
         connection = self._connection
         connection.register("wanted", self._wanted.reader())
         attach(connection, "base", self._base, self._key)
@@ -110,6 +116,8 @@ class Diff:
         A row that stays but shares an identifier with one that leaves is added again after the removals: platforms match
         people, not rows, and would take it along.
         """
+        if self._base is None:
+            return
         connection = self._connection
         attach(connection, "base", self._base, self._key)
         connection.execute(
@@ -137,6 +145,9 @@ class Diff:
     def rows(self, phase: str) -> pa.RecordBatchReader:
         """The rows of a phase: "first" (adds), "leaving" (removals), "late" (adds after them) or "all" (a full replace)."""
         held = ", ".join(name(one.name) for one in self._columns)
+        if self._base is None:
+            whole = self._wanted.reader()
+            return whole if phase in ("all", "first") else pa.RecordBatchReader.from_batches(whole.schema, [])
         if phase == "all":
             self._connection.register("wanted", self._wanted.reader())
             refused = "SELECT row_digest FROM actions WHERE kind = 'refused'"
