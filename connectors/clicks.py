@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from connectors.engine.audience import Account
 
-COLUMNS = ("click_id", "platform", "account_id", "day", "campaign_id", "adset_id", "ad_id")
+COLUMNS = ("click_id", "platform", "account_id", "day", "campaign_id", "adset_id", "ad_id", "through")
 DAYS_BACK = 90
 DAYS_AGAIN = 3  # the last days of a report are still filling
 
@@ -43,11 +43,11 @@ def pull(state: Path, contacts: pa.Table, accounts: Sequence[Account], until: da
         platform, number = account.place
         since = until - timedelta(days=DAYS_BACK - 1)
         if known is not None:
-            mine = known.filter(pc.and_(pc.equal(known["platform"], platform), pc.equal(known["account_id"], number)))
+            mine = known.filter(pc.and_(pc.equal(known["platform"], platform), pc.equal(known["through"], number)))
             newest = pc.max(mine["day"]).as_py()
             since = max(since, date.fromisoformat(newest) - timedelta(days=DAYS_AGAIN)) if newest else since
         try:
-            parts.append(_table(platform, number, account.connector.clicks(since, until)))
+            parts.append(table(platform, number, account.connector.clicks(since, until)))
         except SyncError as error:
             refused.append(f"{platform} {number}: {error}")
     if not parts:
@@ -60,14 +60,21 @@ def pull(state: Path, contacts: pa.Table, accounts: Sequence[Account], until: da
 
 
 def read(state: Path) -> pa.Table | None:
-    """COLUMNS, one row per click id; None when no clicks were ever read."""
+    """COLUMNS, one row per click id; None when no clicks were ever read. `through`: the account that was asked."""
     path = state / "clicks.parquet"
-    return tables.read(path) if path.is_file() else None
+    if not path.is_file():
+        return None
+    found = tables.read(path)
+    return found if "through" in found.column_names else found.append_column("through", found["account_id"])
 
 
-def _table(platform: str, account: str, clicks: Any) -> pa.Table:
+def table(platform: str, through: str, clicks: Any) -> pa.Table:
+    """COLUMNS of the clicks that an account told of; a manager account tells those of its clients."""
     import pyarrow as pa
 
-    rows = [(one.gclid, platform, account, one.day.isoformat(), one.campaign_id, one.ad_group_id, "") for one in clicks]
+    rows = [
+        (one.gclid, platform, one.account_id, one.day.isoformat(), one.campaign_id, one.ad_group_id, "", through)
+        for one in clicks
+    ]
     columns = list(zip(*rows, strict=True)) or [()] * len(COLUMNS)
     return pa.table({name: pa.array(column, pa.string()) for name, column in zip(COLUMNS, columns, strict=True)})

@@ -65,8 +65,9 @@ class Results:
         Rows of one ad and day that arrive in parts are added up. What changed or vanished goes to the restatements.
         """
         fresh = {_key(one): one for one in _merged(days)}
-        span = (*place, since.isoformat(), until.isoformat())
-        where = "platform = ? AND account_id = ? AND date BETWEEN ? AND ?"
+        owners = sorted({place[1], *(one.account_id for one in fresh.values())})  # a manager's rows are of its clients
+        span = (place[0], *owners, since.isoformat(), until.isoformat())
+        where = f"platform = ? AND account_id IN ({', '.join('?' for _ in owners)}) AND date BETWEEN ? AND ?"
         old = {
             tuple(row[one] for one in KEY): row
             for row in self._journal.rows(f"SELECT * FROM campaign_days WHERE {where}", span)

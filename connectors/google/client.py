@@ -51,7 +51,10 @@ VERSION = "v26"
 ADS_CONSENT_GRANTED, CUSTOMER_MATCH_JOB = 2, 4  # enum values of Google Ads, which differ from the Data Manager's
 SCOPES = ["https://www.googleapis.com/auth/adwords", "https://www.googleapis.com/auth/datamanager"]
 TOKEN_URI = "https://oauth2.googleapis.com/token"
-OPTIONS = [("grpc.max_metadata_size", 16 * 1024 * 1024), ("grpc.max_receive_message_length", 64 * 1024 * 1024)]
+OPTIONS: list[tuple[str, int | str]] = [
+    ("grpc.max_metadata_size", 16 * 1024 * 1024),
+    ("grpc.max_receive_message_length", 64 * 1024 * 1024),
+]
 CAUGHT = (
     GoogleAPICallError,
     GoogleAdsException,
@@ -133,7 +136,11 @@ class GoogleClient:
         return (self.source.endpoint or ADS) if given == ADS else given
 
     def _channel(self, address: str, transport: Any) -> Any:
-        options = [*OPTIONS, ("grpc.enable_http_proxy", 0)] if is_loopback(address) else list(OPTIONS)
+        options = list(OPTIONS)
+        if is_loopback(address):
+            options.append(("grpc.enable_http_proxy", 0))
+        elif self.source.http_proxy:
+            options.append(("grpc.http_proxy", self.source.http_proxy))
         if address.startswith("insecure:"):
             channel = grpc.insecure_channel(address.removeprefix("insecure:"), options=options)
         else:
@@ -151,7 +158,7 @@ class GoogleClient:
         source = self.source
         return grpc.intercept_channel(
             self._channel(self.ads_address, module.GoogleAdsServiceClient.get_transport_class("grpc")),
-            MetadataInterceptor(source.developer_token, self.login_account, None),
+            MetadataInterceptor(source.developer_token, self.login_account, source.linked_customer_id),
             ExceptionInterceptor(VERSION, use_proto_plus=False),
         )
 

@@ -54,7 +54,9 @@ class GoogleConnector:
         now: Callable[[], datetime] = utc_now,
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
-        self.capabilities, self.account_id = capabilities, account.account_id
+        # the engine sends everyone again before a list forgets them, so it must know for how long lists keep people here
+        self.capabilities = replace(capabilities, membership_days=settings.membership_days)
+        self.account_id = account.account_id
         self.client = GoogleClient(settings, account, sleep=sleep)
         self._audiences = Audiences(self.client)
         self._lookalikes = Lookalikes(self.client)
@@ -64,7 +66,8 @@ class GoogleConnector:
         self.signal = _signal(settings, account)
         if settings.members_api == "ads_jobs":
             self._members = Jobs(self.client)
-            self.capabilities = replace(capabilities, operations=capabilities.operations - {Operation.REPLACE})
+            operations = capabilities.operations - {Operation.REPLACE}
+            self.capabilities = replace(self.capabilities, operations=operations)
         self._values = Values(self.client)
         self._results = Results(self.client, now)
 

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
     from connectors.google.settings import GoogleSettings
 
+SHARED = ("login_customer_id", "linked_customer_id", "developer_token", "endpoint", "http_proxy")
 INSTALLED_APP = ("client_id", "client_secret", "refresh_token")
 
 
@@ -27,6 +28,8 @@ class Source:
     keys: Mapping[str, Any] = field(default_factory=dict, repr=False)
     subject: str | None = None
     login_customer_id: str | None = None
+    linked_customer_id: str | None = None
+    http_proxy: str | None = field(default=None, repr=False)
     developer_token: str | None = field(default=None, repr=False)
     endpoint: str | None = None
 
@@ -72,7 +75,7 @@ def _load(load: Callable[[], Any], what: str) -> dict[str, Any]:
 
 
 def _of_config(config: Mapping[str, Any]) -> Source:
-    shared: dict[str, Any] = {name: config.get(name) or None for name in ("login_customer_id", "developer_token", "endpoint")}
+    shared: dict[str, Any] = {name: config.get(name) or None for name in SHARED}
     if config.get("use_application_default_credentials"):
         return Source("default", **shared)
     if all(config.get(key) for key in INSTALLED_APP):

@@ -9,9 +9,10 @@ from __future__ import annotations
 import calendar
 import logging
 from collections import defaultdict
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, timedelta
 from decimal import Decimal
+from operator import attrgetter
 from typing import TYPE_CHECKING, Any, TypeVar
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
@@ -31,7 +32,13 @@ METRICS = (
     "metrics.impressions, metrics.clicks, metrics.cost_micros, metrics.conversions, metrics.conversions_value, "
     "metrics.all_conversions, metrics.all_conversions_value"
 )
-PARTS = {"ad_group": "ad_group.id", "asset_group": "asset_group.id"}
+PARTS: dict[
+    str, dict[str, tuple[str, ...]]
+] = {  # by report level: the reports that a campaign's figures come apart into, each with the ids that it selects
+    "campaign": {},
+    "ad_group": {"ad_group": ("ad_group.id",), "asset_group": ("asset_group.id",)},
+    "ad": {"ad_group_ad": ("ad_group.id", "ad_group_ad.ad.id"), "asset_group": ("asset_group.id",)},
+}
 Item = TypeVar("Item")
 _log = logging.getLogger(__name__)
 
@@ -74,12 +81,13 @@ class Figures:
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """A day of a campaign, or of one of its ad groups or asset groups (`part`)."""
+    """A day of a campaign, or of one of its ad groups, asset groups (`group`) or ads."""
 
     day: date
     campaign_id: str
     campaign_name: str
-    part: str
+    group: str
+    ad: str
     figures: Figures
     currency: str
 
@@ -91,7 +99,7 @@ class Results:
         self._client, self._now = client, now
 
     def campaign_days(self, since: date, until: date) -> Iterator[CampaignDay]:
-        """Each campaign's (or ad group's) days with any activity, in Google's order, month by month."""
+        """Each campaign's (or ad group's, or ad's) days with any activity, in Google's order, month by month."""
         first = max(since, months_before(self._today(), MONTHS_KEPT))
         if first > since:
             _log.warning("google: daily figures go back %s months; reading from %s", MONTHS_KEPT, first)
@@ -134,8 +142,8 @@ class Results:
                 date=row.day,
                 campaign_id=row.campaign_id,
                 campaign_name=row.campaign_name,
-                adset_id=row.part,
-                ad_id="",
+                adset_id=row.group,
+                ad_id=row.ad,
                 spend=Decimal(row.figures.cost).scaleb(-6),
                 impressions=row.figures.impressions,
                 clicks=row.figures.clicks,
@@ -146,13 +154,10 @@ class Results:
             )
 
     def _rows(self, account: str, start: date, end: date) -> Iterator[Row]:
-        campaigns = list(self._read(account, "campaign", "", start, end))
-        if self._client.settings.report_level == "campaign":
-            yield from (row for row in campaigns if row.figures)
-            return
+        campaigns = list(self._read(account, "campaign", (), start, end))
         parts: dict[tuple[date, str], list[Row]] = defaultdict(list)
-        for resource, field in PARTS.items():
-            for row in self._read(account, resource, field, start, end):
+        for resource, fields in PARTS[self._client.settings.report_level].items():
+            for row in self._read(account, resource, fields, start, end):
                 parts[row.day, row.campaign_id].append(row)
         for whole in campaigns:
             rest = whole.figures
@@ -160,12 +165,12 @@ class Results:
                 rest -= row.figures
                 yield row
             if rest:  # what Google gives to no group, so that groups add up to their campaign
-                yield Row(whole.day, whole.campaign_id, whole.campaign_name, "", rest, whole.currency)
+                yield replace(whole, figures=rest)
 
-    def _read(self, account: str, resource: str, part: str, start: date, end: date) -> Iterator[Row]:
+    def _read(self, account: str, resource: str, ids: tuple[str, ...], start: date, end: date) -> Iterator[Row]:
         query = (
             "SELECT customer.id, customer.currency_code, customer.time_zone, campaign.id, campaign.name, "
-            f"{part + ', ' if part else ''}segments.date, {METRICS} FROM {resource} "
+            f"{''.join(f'{name}, ' for name in ids)}segments.date, {METRICS} FROM {resource} "
             f"WHERE segments.date BETWEEN '{start}' AND '{end}'"
         )
         for row in self._client.query(query, account):
@@ -173,7 +178,8 @@ class Results:
                 day=date.fromisoformat(row.segments.date),
                 campaign_id=str(row.campaign.id),
                 campaign_name=row.campaign.name,
-                part=str(getattr(row, resource).id) if part else "",
+                group=str(attrgetter(ids[0])(row)) if ids else "",
+                ad=str(attrgetter(ids[1])(row)) if len(ids) > 1 else "",
                 figures=self._figures(row.metrics),
                 currency=row.customer.currency_code,
             )
@@ -201,9 +207,8 @@ class Results:
             f"SELECT click_view.gclid, campaign.id, ad_group.id, segments.date FROM click_view WHERE segments.date = '{day}'"
         )
         for row in self._client.query(query, account):
-            if not row.click_view.gclid:
-                raise FatalError("Google gave a click without its id", platform="google")
-            yield Click(row.click_view.gclid, day, account, str(row.campaign.id), str(row.ad_group.id))
+            if row.click_view.gclid:  # clicks on app campaigns have none
+                yield Click(row.click_view.gclid, day, account, str(row.campaign.id), str(row.ad_group.id))
 
 
 def months_before(day: date, count: int) -> date:

@@ -89,7 +89,8 @@ class GoogleSettings(PlatformSettings):
     """Conversion value rule per tier list, e.g. `high: 1.5`: Google's bidding counts such conversions that much more."""
     predicted_value_action: Annotated[str, BeforeValidator(str), Field(pattern=r"^[0-9]*$")] = ""
     """Id of a conversion action made for predicted values alone; without it none are sent."""
-    report_level: Literal["campaign", "ad_group"] = "campaign"
+    report_level: Literal["campaign", "ad_group", "ad"] = "campaign"
+    """How fine results are read; ad_group: ad groups and asset groups; ad: ads (so that each can be labelled), asset groups."""
     conversions: Literal["conversions", "all_conversions"] = "conversions"
     timeout_seconds: float = Field(default=120, gt=0, le=600)
 

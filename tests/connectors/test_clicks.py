@@ -56,6 +56,25 @@ def test_a_gclid_finds_its_campaign(google: tuple[Any, Account], tmp_path: Path)
     assert clicks.pull(tmp_path, people("Cj0KCQ-1"), [account], until)["known"] == 1, "what was read once is remembered"
 
 
+def test_a_managers_clicks_are_of_its_clients_and_read_once(google: tuple[Any, Account], tmp_path: Path) -> None:
+    sandbox, account = google
+    sandbox.accounts["1234567890"] = {"manager": True}
+    sandbox.accounts["1111111111"] = {"parent": "1234567890"}
+    client: Any = account.connector.client  # type: ignore[attr-defined]
+    client.account = client.account.model_copy(update={"login_account_id": "1234567890"})
+    until = utc_now().date() - timedelta(days=1)
+    sandbox.reports.clicks = [
+        {"gclid": "g", "date": until.isoformat(), "campaign_id": "77", "account_id": "1111111111"},
+    ]
+    clicks.pull(tmp_path, people("gclid=g"), [account], until)
+    known = clicks.read(tmp_path)
+    assert known is not None
+    assert (known["account_id"].to_pylist(), known["through"].to_pylist()) == (["1111111111"], ["1234567890"])
+    before = len(sandbox.requests)
+    clicks.pull(tmp_path, people("gclid=g"), [account], until)
+    assert len(sandbox.requests) - before < 10, "only the last days are read again"
+
+
 def test_nobody_is_asked_when_no_contact_has_a_click_id(google: tuple[Any, Account], tmp_path: Path) -> None:
     sandbox, account = google
     assert clicks.pull(tmp_path, people(None), [account], date(2026, 11, 1)) == {"known": 0, "detail": ""}

@@ -224,7 +224,7 @@ class Ads:
             "conversion_value_rule_set": lambda: self._rules.rule_set_rows(account),
             **{
                 name: lambda: self.reports.rows(account, query)
-                for name in ("campaign", "ad_group", "asset_group", "click_view")
+                for name in ("campaign", "ad_group", "ad_group_ad", "asset_group", "click_view")
             },
         }
         if query.resource not in resources:

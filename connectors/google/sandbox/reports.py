@@ -18,7 +18,12 @@ if TYPE_CHECKING:
     from connectors.google.sandbox.store import Store
 
 MONTHS_KEPT, CLICK_DAYS = 37, 90
-PARTS = {"campaign": "", "ad_group": "ad_group", "asset_group": "asset_group"}
+PARTS = {  # report -> the fields of the ids by which it is broken down
+    "campaign": (),
+    "ad_group": ("ad_group.id",),
+    "ad_group_ad": ("ad_group.id", "ad_group_ad.ad.id"),
+    "asset_group": ("asset_group.id",),
+}
 MAX = "PERFORMANCE_MAX"
 
 
@@ -53,7 +58,7 @@ class Reports:
         return self._store.clock.now().astimezone(ZoneInfo(self._store.account(account)["time_zone"])).date()
 
     def rows(self, account: str, query: Query) -> list[dict[str, Any]]:
-        """The rows of campaign, ad_group, asset_group or click_view; refuses what Google refuses."""
+        """The rows of campaign, ad_group, ad_group_ad, asset_group or click_view; refuses what Google refuses."""
         held = self._store.account(account)
         if held["manager"] and (query.has("metrics.") or query.resource == "click_view"):
             raise AdsError("query_error", "REQUESTED_METRICS_FOR_MANAGER", "Metrics cannot be requested for a manager account.")
@@ -75,24 +80,24 @@ class Reports:
     def _campaigns(self, account: str, query: Query, held: dict[str, Any]) -> Iterator[dict[str, Any]]:
         part = PARTS[query.resource]
         by_day = query.has("segments.date")
-        sums: dict[tuple[str, str, str], dict[str, Any]] = defaultdict(dict)
+        sums: dict[tuple[str, ...], dict[str, Any]] = defaultdict(dict)
         for row in self.source(account):
             asset = "performance max" in str(row.get("campaign_name", "")).lower()
-            if part and (part == "asset_group") is not asset:
+            if part and (query.resource == "asset_group") is not asset:
                 continue
             first, last = query.days()
             day = date.fromisoformat(str(row["date"]))
             if (first and day < first) or (last and day > last):
                 continue
-            key = (str(row["date"]) if by_day else "", str(row["campaign_id"]), str(row.get("adset_id", "")) if part else "")
-            _add(sums[key], row)
-        for (day_text, campaign, group), total in sorted(sums.items()):
+            ids = (str(row.get("adset_id") or 0), str(row.get("ad_id") or 0))[: len(part)]
+            _add(sums[str(row["date"]) if by_day else "", str(row["campaign_id"]), *ids], row)
+        for (day_text, campaign, *found), total in sorted(sums.items()):
             made = _shown(total)
             if query.has("metrics.") and not any(made[name] for name in made if name.startswith("metrics.")):
                 continue  # Google leaves out rows of nothing but zeros
             made |= {"customer.id": int(account), "customer.currency_code": held["currency"]}
             made |= {"customer.time_zone": held["time_zone"], "campaign.id": int(campaign), "segments.date": day_text}
-            made |= {f"{part}.id": int(group or 0)} if part else {}
+            made |= {name: int(one) for name, one in zip(part, found, strict=True)}
             yield made
 
     def _clicks(self, account: str, query: Query) -> Iterator[dict[str, Any]]:
@@ -114,7 +119,7 @@ class Reports:
 
 
 def _add(total: dict[str, Any], row: dict[str, Any]) -> None:
-    total["campaign.name"] = str(row.get("campaign_name", ""))
+    total["campaign.name"], total["campaign.status"] = str(row.get("campaign_name", "")), str(row.get("status") or "ENABLED")
     for name in ("spend", "impressions", "clicks", "conversions", "conversion_value"):
         total[name] = total.get(name, Decimal()) + Decimal(str(row.get(name) or 0))
 
@@ -124,7 +129,7 @@ def _shown(total: dict[str, Any]) -> dict[str, Any]:
     conversions, value = float(total["conversions"]), float(total["conversion_value"])
     return {
         "campaign.name": total["campaign.name"],
-        "campaign.status": "ENABLED",
+        "campaign.status": total["campaign.status"],
         "metrics.impressions": int(total["impressions"]),
         "metrics.clicks": int(total["clicks"]),
         "metrics.cost_micros": int((total["spend"] * 1_000_000).to_integral_value()),

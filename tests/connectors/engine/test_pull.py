@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import pyarrow as pa
 
 from connectors.engine.pull import pull, read_restatements, read_results
+from connectors.engine.results import Results
 from connectors.errors import RetriableError
 from connectors.protocol import CampaignDay
 from tests.connectors.engine.platform import LIMITS, Client, Shelf
@@ -51,6 +52,17 @@ def test_results_are_a_table_with_exact_money(tmp_path: Path) -> None:
     assert table.column("spend").to_pylist() == [Decimal("0.100000"), Decimal("12.340000")]
     assert table.schema.field("spend").type == pa.decimal128(18, 6)
     assert table.schema.field("date").type == pa.date32()
+
+
+def test_a_manager_accounts_rows_belong_to_its_clients(tmp_path: Path) -> None:
+    """They replace what an earlier pull kept of the same clients, and what vanished is gone."""
+    world = World(tmp_path)
+    rows = [replace(day(date(2026, 11, 20), "1", ad), account_id="client") for ad in ("a", "b")]
+    results = Results(world.ledger)
+    for held in (rows, [replace(rows[0], spend=Decimal(7))]):
+        results.keep(("shelf", "manager"), date(2026, 11, 1), TODAY, held, world.clock())
+    results.close()
+    assert [(one["account_id"], one["spend"]) for one in read_results(world.ledger).to_pylist()] == [("client", Decimal(7))]
 
 
 def test_a_later_pull_reads_the_trailing_window_and_keeps_what_was_restated(tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from connectors.engine.audience import AudienceRequest, specs
 from connectors.errors import ConfigurationError, FatalError
 from connectors.protocol import AudienceSpec, AudienceState
 from tests.connectors.google.conftest import ACCOUNT, TOP
@@ -146,6 +147,17 @@ def test_a_closed_list_is_opened_and_its_duration_follows_the_spec(world: World,
     connector.find_or_create(replace(TOP, membership_days=90))
     connector.find_or_create(TOP)
     assert (held.days, len(world.calls("UpdateUserList"))) == (90, writes) == (90, 2)
+
+
+@pytest.mark.parametrize("api", ["data_manager", "ads_jobs"])
+def test_the_engine_knows_for_how_long_lists_keep_people(world: World, api: str) -> None:
+    """Else those who don't change would be sent again only after a list has forgotten them."""
+    connector = world.connect(membership_days=30, members_api=api)
+    assert connector.capabilities.membership_days == 30
+    request = AudienceRequest("top", "Top", platforms=("google",))
+    [spec] = specs(request, connector.capabilities, "USD")
+    handle = connector.find_or_create(spec)
+    assert world.sandbox.store.lists[int(handle.remote_id)].days == 30
 
 
 def test_a_check_holds_config_against_the_account(world: World) -> None:

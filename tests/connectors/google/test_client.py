@@ -261,15 +261,35 @@ class TestCredentials:
     ) -> None:
         key = key_file(tmp_path / "key.json", tokens[0])
         text = f"use_proto_plus: true\nlogin_customer_id: 9999999999\njson_key_file_path: {key}\nendpoint: ads.example.com\n"
-        (tmp_path / "google-ads.yaml").write_text(text)
+        (tmp_path / "google-ads.yaml").write_text(
+            text + "linked_customer_id: 7777777777\nhttp_proxy: http://proxy.example:3128\n"
+        )
         given = {"accounts": [{"account_id": ACCOUNT}], "data_manager_endpoint": world.addresses["data_manager"]}
         world.sandbox.accounts[ACCOUNT] = {"parent": "9999999999"}
         for credentials in ({"google_ads_yaml": str(tmp_path / "google-ads.yaml")}, "environment"):
             connector = connect(**given, credentials=credentials)
             client = connector.client
             assert (client.login_account, client.ads_address) == ("9999999999", "ads.example.com")
+            assert (client.source.linked_customer_id, client.source.http_proxy) == ("7777777777", "http://proxy.example:3128")
             assert connector._audiences.find_or_create(TOP)[0].remote_id == "8000000001"
             connector.close()
+
+    def test_the_linked_account_travels_as_a_header(self, world: World, tmp_path: Path, tokens: tuple[str, Any]) -> None:
+        text = f"use_proto_plus: true\njson_key_file_path: {key_file(tmp_path / 'key.json', tokens[0])}\n"
+        (tmp_path / "google-ads.yaml").write_text(text + "linked_customer_id: 7777777777\n")
+        heard: list[dict[str, str]] = []
+        honest = world.sandbox.ads.answer
+
+        def answer(method: str, request: Any, headers: Any) -> Any:
+            heard.append(dict(headers))
+            return honest(method, request, headers)
+
+        world.sandbox.ads.answer = answer  # type: ignore[method-assign]
+        given = world.settings().model_dump() | {"credentials": {"google_ads_yaml": str(tmp_path / "google-ads.yaml")}}
+        connector = connect(**given)
+        connector.client.query("SELECT customer.id FROM customer")
+        connector.close()
+        assert [one.get("linked-customer-id") for one in heard] == ["7777777777"]
 
     def test_the_sdks_variables_are_read(self, monkeypatch: pytest.MonkeyPatch) -> None:
         for name, value in {

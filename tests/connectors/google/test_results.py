@@ -63,6 +63,34 @@ def test_ad_groups_and_asset_groups_add_up_to_their_campaigns(world: World, toda
     ]
 
 
+def test_ads_and_asset_groups_add_up_to_their_campaigns(world: World, today: date) -> None:
+    """The finest level names ads, by which labels.yaml can tell creative styles apart; Performance Max has no ads."""
+    ads = [{**row(today, "1", "11", spend), "ad_id": ad} for ad, spend in (("111", "1"), ("112", "2"))]
+    pmax = {**row(today, "3", "31", "4"), "campaign_name": "Performance Max"}
+    world.sandbox.campaigns = [*ads, {**row(today, "1", "12", "5"), "ad_id": "121"}, pmax]
+    found = list(world.connect(report_level="ad").campaign_days(today, today))
+    assert [(one.campaign_id, one.adset_id, one.ad_id, one.spend) for one in found] == [
+        ("1", "11", "111", Decimal(1)),
+        ("1", "11", "112", Decimal(2)),
+        ("1", "12", "121", Decimal(5)),
+        ("3", "31", "", Decimal(4)),
+    ]
+
+
+@pytest.mark.parametrize("level", ["campaign", "ad_group", "ad"])
+def test_paused_and_removed_campaigns_are_read_too(world: World, today: date, level: str) -> None:
+    gone = [{**row(today, "1", "11", "1"), "status": "REMOVED"}, {**row(today, "2", "21", "2"), "status": "PAUSED"}]
+    world.sandbox.campaigns = gone
+    found = list(world.connect(report_level=level).campaign_days(today, today))
+    assert {one.campaign_id: one.spend for one in found} == {"1": Decimal(1), "2": Decimal(2)}
+
+
+def test_clicks_without_an_id_are_passed_over(world: World, today: date) -> None:
+    days = {"date": today.isoformat(), "campaign_id": "5", "adset_id": "51"}
+    world.sandbox.reports.clicks = [{"gclid": "", **days}, {"gclid": "g", **days}]
+    assert [one.gclid for one in world.connect().clicks(today, today)] == ["g"]
+
+
 def test_what_no_group_has_stays_with_the_campaign(world: World, today: date) -> None:
     """Google gives some figures to no group; the total must still be the campaign's."""
     world.sandbox.campaigns = [row(today, "1", "11", "1"), row(today, "1", "12", "2")]
