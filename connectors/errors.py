@@ -4,6 +4,7 @@
 SyncError
 ├── ConfigurationError      the user changes config or credentials; exit 2
 ├── FatalError              this account or audience stops; nothing is retried; exit 1
+│   └── SeedInUseError      the audience can't be deleted while these lookalikes are built on it
 ├── RetriableError          wait `retry_after` seconds (or back off) and try again; exhausted: exit 4
 ├── NotReadyError           the platform is still working; carried to a later run, never waited for
 ├── RowsRejectedError       named rows are bad; send the others without them
@@ -71,6 +72,16 @@ class ConfigurationErrors(ConfigurationError):
 
 class FatalError(SyncError):
     """The platform refused for a reason that only a person can mend (permission, terms, token, policy)."""
+
+
+class SeedInUseError(FatalError):
+    """An audience that can't be deleted: `lookalikes` (ids; empty: the platform doesn't name them) are built on it."""
+
+    def __init__(
+        self, message: str, *, lookalikes: tuple[str, ...], remedy: str = "", platform: str = "", code: str = ""
+    ) -> None:
+        self.lookalikes = lookalikes
+        super().__init__(message, remedy=remedy, platform=platform, code=code)
 
 
 class RetriableError(SyncError):

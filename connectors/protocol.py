@@ -73,8 +73,10 @@ class Capabilities:
     operations: frozenset[Operation]
     minimum_size: int = 0  # matched members below which an audience is unusable
     removal_floor: int = 0  # removals that leave fewer than this are refused
-    maximum_audiences: int = 0
+    maximum_audiences: int = 0  # an account's most (0: no limit); then the connector is a `CountingConnector`
+    maximum_lookalikes: int = 0  # their own most (0: they count as audiences)
     membership_days: int | None = None  # members vanish unless sent again within this time
+    longest_membership: int = 0  # the most days that an audience may ask for instead (0: none can be asked for)
     replace_interval_hours: float = 0  # at most one REPLACE in this time
     edit_interval_hours: float = 0  # at most one ADD or REMOVE in this time, and only while the audience is usable
     set_semantics: bool = True  # sending the same rows twice changes nothing
@@ -84,7 +86,12 @@ class Capabilities:
     lookalikes: bool = True
     lookalike_minimum: int = 0
     lookalike_immutable: bool = False
+    lookalike_refresh_days: float = 0  # refreshed on request, at most so often (0: the platform does it itself)
+    renames: bool = False  # the connector is a `RenamingConnector` too
+    foresees: bool = False  # the connector is a `ForeseeingConnector` too
     value_updates: str = "add"  # how a changed value travels: "add" (send again) or "replace"
+    removes_everywhere: bool = False  # the connector is an `ErasingConnector` too
+    after_removal: str = ""  # what the platform keeps of people who were removed, and for how long; `forget` says it
     exclusion_path: str = ""  # the path used for audiences that only exclude ("stream" on TikTok)
     results: bool = True
     report_history_days: int = 37 * 30
@@ -132,13 +139,25 @@ class AudienceState(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class AudienceStatus:
-    """State and size bounds (None: the platform doesn't say); `detail` is the platform's text, free of identifiers."""
+    """State and size bounds (None: the platform doesn't say); `detail` is the platform's text, free of identifiers.
+
+    `updated`: when the platform last changed it, where it says so.
+    """
 
     state: AudienceState
     lower: int | None = None
     upper: int | None = None
     match_rate: str = ""
     detail: str = ""
+    updated: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class AudienceCount:
+    """How many audiences an account holds; `lookalikes` apart where they have a limit of their own."""
+
+    audiences: int
+    lookalikes: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,6 +171,7 @@ class LookalikeSpec:
     ratio: float | None = None
     starting_ratio: float | None = None
     value_based: bool = False
+    platforms: tuple[str, ...] = ()  # only on these (empty: on all)
 
 
 @dataclass(frozen=True, slots=True)
@@ -282,7 +302,7 @@ class Connector(Protocol):
         ...
 
     def delete(self, handle: AudienceHandle) -> None:
-        """Nothing: the audience is gone (also when it was gone before)."""
+        """Nothing: the audience is gone (also when it was before). SeedInUseError: lookalikes built on it must go first."""
         ...
 
     def campaign_days(self, since: date, until: date) -> Iterator[CampaignDay]:
@@ -305,6 +325,46 @@ class EventConnector(Protocol):
 
     def settle_values(self, reference: str, rows: int) -> Receipt:
         """The outcome of events that were pending."""
+        ...
+
+
+class CountingConnector(Protocol):
+    """What a connector has besides where `Capabilities.maximum_audiences` is set."""
+
+    def count_audiences(self) -> AudienceCount:
+        """How many the account holds, whoever made them."""
+        ...
+
+
+class RefreshingConnector(Protocol):
+    """What a connector has besides where `Capabilities.lookalike_refresh_days` is set."""
+
+    def refresh_lookalike(self, handle: AudienceHandle) -> None:
+        """Nothing: the platform builds the lookalike again from its seed of today."""
+        ...
+
+
+class RenamingConnector(Protocol):
+    """What a connector has besides where `Capabilities.renames` says so."""
+
+    def rename(self, handle: AudienceHandle) -> None:
+        """Nothing: the platform shows the audience under its spec's name and description of today."""
+        ...
+
+
+class ForeseeingConnector(Protocol):
+    """What a connector has besides where `Capabilities.foresees` says so."""
+
+    def objection(self, spec: AudienceSpec | LookalikeSpec) -> str:
+        """Why the platform would refuse to make this, without asking it; "" when it wouldn't."""
+        ...
+
+
+class ErasingConnector(Protocol):
+    """What a connector has besides where `Capabilities.removes_everywhere` says so."""
+
+    def remove_everywhere(self, batch: Batch) -> Receipt:
+        """The receipt for people taken out of every list of the account, whoever made it. Raises what `send` raises."""
         ...
 
 

@@ -48,6 +48,7 @@ CAPABILITIES = Capabilities(
     batch_rows=10_000,
     operations=frozenset({Operation.ADD, Operation.REMOVE, Operation.REPLACE}),
     membership_days=540,
+    longest_membership=540,
     settles=True,
     mixed_operations=False,
     lookalike_minimum=100,

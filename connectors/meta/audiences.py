@@ -1,31 +1,36 @@
-"""Customer-list audiences: find or make, add, remove, replace, read, delete (fact sheet 2)."""
+"""Customer-list audiences: find or make, rename, count, read, delete (fact sheet 2.1, 2.8, 2.9)."""
 
 from __future__ import annotations
 
-import hashlib
-import re
-from collections import Counter
+import contextlib
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final
 
-from connectors.errors import ConfigurationError, FatalError, NotReadyError, OutcomeUnknownError, SyncError
+from connectors.errors import (
+    ConfigurationError,
+    FatalError,
+    SeedInUseError,
+    SyncError,
+)
 from connectors.meta.codes import OPERATION_STATUS, VALUE_TOS
-from connectors.meta.members import payload
-from connectors.meta.names import flagged_words
 from connectors.meta.refusals import PLATFORM, tag_of
-from connectors.protocol import AudienceHandle, AudienceState, AudienceStatus, Operation, Receipt
+from connectors.neutral import flagged_words
+from connectors.protocol import AudienceCount, AudienceHandle, AudienceState, AudienceStatus
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator
 
     from connectors.meta.client import GraphClient
     from connectors.meta.settings import MetaAccount
-    from connectors.protocol import AudienceSpec, Batch, IdentifierField
+    from connectors.protocol import AudienceSpec
 
 PAGE: Final = 100  # Meta advises 20 for accounts with heavy audiences: the client halves it when told so
 LISTED: Final = "id,name,subtype,is_value_based"
-STATUS: Final = "id,operation_status,delivery_status,approximate_count_lower_bound,approximate_count_upper_bound"
-REJECTED: Final = "invalid entry (Meta)"
-BUSY: Final = 414
+STATUS: Final = (
+    "id,operation_status,delivery_status,approximate_count_lower_bound,approximate_count_upper_bound,time_updated,delete_time,"
+    "fields_violating_integrity_policy"
+)
+IN_USE: Final = "2656"
 LABELS: Final = {"high": "HIGH_VALUE_CUSTOMERS", "low": "LOW_VALUE_CUSTOMERS"}  # Meta's own labels for a list's customers
 
 
@@ -54,8 +59,8 @@ def is_missing(error: SyncError) -> bool:
 class Audiences:
     """The customer-list audiences of one ad account."""
 
-    def __init__(self, client: GraphClient, account: MetaAccount, fields: Sequence[IdentifierField], limited: str) -> None:
-        self._client, self._account, self._fields, self._limited = client, account, tuple(fields), limited
+    def __init__(self, client: GraphClient, account: MetaAccount) -> None:
+        self._client, self._account = client, account
         self._edge = (f"act_{account.account_id}", "customaudiences")
 
     def find_or_create(self, spec: AudienceSpec, remote_id: str) -> AudienceHandle:
@@ -83,36 +88,45 @@ class Audiences:
             raise
         return read_status(answer)
 
-    def send(self, remote_id: str, batch: Batch) -> Receipt:
-        """The receipt of one batch; what the retry of a lost reply can't settle is settled by the session's record."""
-        if batch.operation is Operation.REPLACE:
-            return self._replace(remote_id, batch)
+    def rename(self, spec: AudienceSpec, remote_id: str) -> None:
+        """Nothing: Meta shows the spec's name and description; it refuses both for a seed of lookalikes."""
+        refuse_flagged(spec.name, spec.description)
         try:
-            return self._upload(remote_id, batch, _session(batch))
-        except NotReadyError as error:
-            if "1870159" not in error.code and "1870158" not in error.code:
+            self._client.post(remote_id, expect="success", resend=True, name=spec.name, description=spec.description)
+        except FatalError as error:
+            if not error.code.startswith(IN_USE):
                 raise
-        # A closed session takes nothing more (a lost last reply, or 90 minutes gone by): membership is a set, so send it apart.
-        return self._upload(
-            remote_id, batch, {**_session(batch), "session_id": _fresh(batch), "batch_seq": 1, "last_batch_flag": True}
-        )
+            raise FatalError(
+                "Meta lets no seed be renamed while lookalikes are built on it",
+                remedy="leave it, or rename it in Ads Manager",
+                platform=PLATFORM,
+                code=error.code,
+            ) from None
 
-    def remove_everywhere(self, batch: Batch) -> Receipt:
-        """The receipt for people removed from every customer list of the account (opt-outs)."""
-        text, rows = payload(batch.chunks(), self._fields, values=False)
-        account = f"act_{self._account.account_id}"
-        answer = self._client.post(
-            account, "usersofanyaudience", expect="num_received", resend=True, method="DELETE", payload=text
-        )
-        return _receipt(answer, rows)
+    def count(self) -> AudienceCount:
+        """The account's customer lists and, with a limit of their own, its lookalikes."""
+        kinds = [one.get("subtype") for one in self.listed("id,subtype")]
+        return AudienceCount(kinds.count("CUSTOM"), kinds.count("LOOKALIKE"))
 
     def delete(self, remote_id: str) -> None:
-        """Nothing: the audience is gone, also when it was before."""
+        """Nothing: the audience is gone, also when it was before. Raises SeedInUseError with the ids of its lookalikes."""
         try:
             self._client.delete(remote_id)
         except SyncError as error:
+            if error.code.startswith(IN_USE):
+                raise self._in_use(remote_id, error) from None
             if not is_missing(error):
                 raise
+
+    def _in_use(self, remote_id: str, error: SyncError) -> SeedInUseError:
+        built: list[Any] = []
+        with contextlib.suppress(SyncError):  # without the ids the refusal is still true
+            built = self._client.get(remote_id, fields="lookalike_audience_ids").get("lookalike_audience_ids") or []
+        ids = tuple(str(one) for one in built)
+        named = f" ({', '.join(ids)})" if ids else ""
+        return SeedInUseError(
+            f"{error.message}{named}", lookalikes=ids, remedy=error.remedy, platform=PLATFORM, code=error.code
+        )
 
     def listed(self, fields: str = LISTED) -> Iterator[dict[str, Any]]:
         """Every audience of the account."""
@@ -156,6 +170,10 @@ class Audiences:
             fields["is_value_based"] = True
         if spec.tier in LABELS:
             fields["audience_labels"] = [LABELS[spec.tier]]
+        if spec.membership_days:
+            fields["retention_days"] = spec.membership_days
+        if self._account.opt_out_link:
+            fields["opt_out_link"] = self._account.opt_out_link
 
         def find() -> str | None:
             made = self._by_name(spec.name)
@@ -165,50 +183,6 @@ class Audiences:
 
     def _handle(self, spec: AudienceSpec, remote_id: str) -> AudienceHandle:
         return AudienceHandle(PLATFORM, self._account.account_id, spec, remote_id)
-
-    def _upload(
-        self, remote_id: str, batch: Batch, session: dict[str, Any], edge: str = "users", *, resend: bool = True
-    ) -> Receipt:
-        removing = batch.operation is Operation.REMOVE
-        chunks = list(batch.chunks())
-        values = not removing and any("value" in chunk.schema.names for chunk in chunks)
-        text, rows = payload(chunks, self._fields, values=values, limited="off" if removing else self._limited)
-        if rows == 0:
-            return Receipt(accepted=0, remote_id=remote_id)
-        params: dict[str, Any] = {"method": "DELETE"} if removing else {}
-        answer = self._client.post(
-            remote_id, edge, expect="num_received", resend=resend, **params, payload=text, session=session
-        )
-        return _receipt(answer, rows, remote_id)
-
-    def _replace(self, remote_id: str, batch: Batch) -> Receipt:
-        # The first batch opens the replace and must arrive once; later ones may be sent again (fact sheet 2.7).
-        session, first = _session(batch), batch.sequence == 1
-        arrived = Receipt(accepted=batch.rows, remote_id=remote_id, detail="reply lost; Meta's session record shows the rows")
-        try:
-            return self._upload(remote_id, batch, session, "usersreplace", resend=not first)
-        except NotReadyError as error:  # the last batch sent again after a lost reply finds its session finished
-            if "1870159" not in error.code or not batch.last or self._received(remote_id, session) < batch.total_rows:
-                raise
-            return arrived
-        except OutcomeUnknownError:
-            if not first:
-                raise
-        if self._received(remote_id, session) or self._is_busy(remote_id):
-            return arrived
-        return self._upload(remote_id, batch, session, "usersreplace", resend=False)
-
-    def _received(self, remote_id: str, session: dict[str, Any]) -> int:
-        number = session["session_id"]
-        answer = self._client.get(remote_id, "sessions", expect="data", session_id=number)
-        return max(
-            (int(one.get("num_received") or 1) for one in answer["data"] if str(one.get("session_id")) == str(number)),
-            default=0,
-        )
-
-    def _is_busy(self, remote_id: str) -> bool:
-        status = self._client.get(remote_id, fields="operation_status").get("operation_status") or {}
-        return int(status.get("code") or 0) == BUSY
 
 
 def read_status(answer: dict[str, Any]) -> AudienceStatus:
@@ -220,39 +194,20 @@ def read_status(answer: dict[str, Any]) -> AudienceStatus:
         state, text = AudienceState.BLOCKED, str(delivery.get("description") or "not usable")
     elif state is AudienceState.READY and usable == 300:
         state, text = AudienceState.TOO_SMALL, "too small or inactive"
+    if wrong := answer.get("fields_violating_integrity_policy"):
+        text += f": its {' and '.join(map(str, wrong))}"
+    if ends := _moment(answer.get("delete_time")):
+        text += f", deleted on {ends:%Y-%m-%d}"
     lower, upper = (_bound(answer.get(f"approximate_count_{side}_bound")) for side in ("lower", "upper"))
-    return AudienceStatus(state, lower, upper, detail=f"{text} (status {code}, delivery {usable})")
+    detail = f"{text} (status {code}, delivery {usable})"
+    return AudienceStatus(state, lower, upper, detail=detail, updated=_moment(answer.get("time_updated")))
+
+
+def _moment(value: Any) -> datetime | None:
+    seconds = int(value) if str(value or "").isdigit() else 0
+    return datetime.fromtimestamp(seconds, UTC) if seconds else None
 
 
 def _bound(value: Any) -> int | None:
     number = int(value) if value is not None else -1
     return number if number >= 0 else None
-
-
-def _session(batch: Batch) -> dict[str, Any]:
-    return {
-        "session_id": batch.delivery or _fresh(batch),
-        "batch_seq": batch.sequence,
-        "last_batch_flag": batch.last,
-        "estimated_num_total": batch.total_rows or batch.rows,
-    }
-
-
-def _fresh(batch: Batch) -> int:
-    """A positive 63-bit session number of this batch's own, the same when it is sent again."""
-    return int.from_bytes(hashlib.sha256(f"{batch.delivery}:{batch.id}".encode()).digest()[:8]) >> 1 | 1
-
-
-def _receipt(answer: dict[str, Any], rows: int, remote_id: str = "") -> Receipt:
-    invalid = min(rows, max(0, int(answer.get("num_invalid_entries") or 0)))
-    detail = _sample_reasons(answer.get("invalid_entry_samples")) if invalid else ""
-    return Receipt(accepted=rows - invalid, rejected={REJECTED: invalid} if invalid else {}, remote_id=remote_id, detail=detail)
-
-
-def _sample_reasons(samples: Any) -> str:
-    """Counts by reason; the samples themselves may hold personal data and go no further."""
-    texts = list(samples.values()) if isinstance(samples, dict) else list(samples) if isinstance(samples, list) else []
-    reasons = Counter(text if re.fullmatch(r"[A-Za-z][A-Za-z ,.'()-]{1,60}", text) else "other" for text in map(str, texts))
-    return (
-        "invalid samples: " + ", ".join(f"{count} x {reason}" for reason, count in sorted(reasons.items())) if reasons else ""
-    )

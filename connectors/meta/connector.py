@@ -5,15 +5,16 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from connectors.errors import ConfigurationError, SyncError
+from connectors.errors import ConfigurationError
 from connectors.meta import CAPABILITIES
-from connectors.meta.audiences import Audiences, terms_accepted
+from connectors.meta.audiences import Audiences, refuse_flagged
+from connectors.meta.checks import Checks
 from connectors.meta.client import GraphClient
-from connectors.meta.codes import TOS, VALUE_TOS
-from connectors.meta.lookalikes import Lookalikes
+from connectors.meta.lookalikes import Lookalikes, lookalike_spec
 from connectors.meta.results import Insights
+from connectors.meta.uploads import Uploads
 from connectors.meta.values import APPEND_VALUE, Values
-from connectors.protocol import Check, Receipt, ValueSignal
+from connectors.protocol import AudienceSpec, LookalikeSpec, Receipt, ValueSignal
 from connectors.settings import reveal
 
 if TYPE_CHECKING:
@@ -22,13 +23,13 @@ if TYPE_CHECKING:
 
     from connectors.meta.settings import MetaAccount, MetaSettings
     from connectors.protocol import (
+        AudienceCount,
         AudienceHandle,
-        AudienceSpec,
         AudienceStatus,
         Batch,
         CampaignDay,
         Capabilities,
-        LookalikeSpec,
+        Check,
         ValueBatch,
     )
 
@@ -52,7 +53,10 @@ class MetaConnector:
             ca_bundle=settings.ca_bundle,
             sleep=sleep,
         )
-        self._audiences = Audiences(self._client, account, self.capabilities.recipe.fields, settings.limited_data_use)
+        fields = self.capabilities.recipe.fields
+        self._audiences = Audiences(self._client, account)
+        self._uploads = Uploads(self._client, account, fields, settings.limited_data_use, settings.received_count)
+        self._checks = Checks(self._client, account, self._audiences, self.capabilities)
         self._lookalikes = Lookalikes(self._client, account, self._audiences)
         self._insights = Insights(self._client, settings, account, now=now, sleep=sleep)
         wanted = account.predicted_value
@@ -62,32 +66,27 @@ class MetaConnector:
         self._values = Values(self._client, self.capabilities.recipe.fields, settings.limited_data_use, now)
 
     def check(self) -> Sequence[Check]:
-        """Token and account, currency and zone, both terms of service, the audience list, a report; changes nothing."""
-        subject = f"meta {self.account_id}"
+        """Token, account, terms, permissions, audiences, reports, the dataset for predicted values; changes nothing."""
+        return self._checks.all()
+
+    def objection(self, spec: AudienceSpec | LookalikeSpec) -> str:
+        """Why Meta would block or refuse this: its name or description, a ratio, a country missing."""
+        texts = (spec.name, spec.description) if isinstance(spec, AudienceSpec) else (spec.name,)
         try:
-            account = self._client.get(f"act_{self.account_id}", fields="id,currency,timezone_name")
-            signed = terms_accepted(self._client, self._account)
-        except SyncError as error:
-            return [Check(f"{subject}: account", False, error.message, error.remedy)]
-        checks = [
-            Check(f"{subject}: account", True, f"{account.get('currency', '')} {account.get('timezone_name', '')}".strip())
-        ]
-        for what, held, ours in (
-            ("currency", account.get("currency"), self._account.currency),
-            ("timezone", account.get("timezone_name"), self._account.timezone),
-        ):
-            if held and ours and held != ours:
-                checks.append(Check(f"{subject}: {what}", False, f"Meta says {held}, config {ours}", f"write {what}: {held}"))
-        for name, key, link in (
-            ("customer-list terms", "custom_audience_tos", TOS),
-            ("value-based terms", "value_based_custom_audience_tos", VALUE_TOS),
-        ):
-            ok = signed.get(key) == 1
-            remedy = "" if ok else f"a person of this business opens {link.format(account=self.account_id)} and accepts"
-            checks.append(Check(f"{subject}: {name}", ok, "accepted" if ok else "not accepted", remedy))
-        checks.append(self._try(f"{subject}: ads_management", lambda: next(self._audiences.listed(), None)))
-        checks.append(self._try(f"{subject}: ads_read", self._read_report))
-        return checks
+            refuse_flagged(*texts)
+            if isinstance(spec, LookalikeSpec):
+                lookalike_spec(spec)
+        except ConfigurationError as error:
+            return str(error)
+        return ""
+
+    def count_audiences(self) -> AudienceCount:
+        """Customer lists, and lookalikes apart."""
+        return self._audiences.count()
+
+    def rename(self, handle: AudienceHandle) -> None:
+        """Nothing: Meta shows the spec's name and description."""
+        self._audiences.rename(handle.spec, handle.remote_id)
 
     def find_or_create(self, spec: AudienceSpec, remote_id: str = "") -> AudienceHandle:
         """The audience: by id, else by exact name, else made; value-based ones only where the account's terms allow."""
@@ -99,7 +98,7 @@ class MetaConnector:
 
     def send(self, handle: AudienceHandle, batch: Batch) -> Receipt:
         """The receipt: Meta's invalid entries are rejected, the rest accepted (matched or not, Meta never says)."""
-        return self._audiences.send(handle.remote_id, batch)
+        return self._uploads.send(handle.remote_id, batch)
 
     def settle(self, handle: AudienceHandle, reference: str, rows: int) -> Receipt:
         """All rows accepted: Meta answers in the receipt and leaves nothing pending."""
@@ -121,7 +120,7 @@ class MetaConnector:
 
     def remove_everywhere(self, batch: Batch) -> Receipt:
         """The receipt for people removed from every customer list of the account, also lists that others made."""
-        return self._audiences.remove_everywhere(batch)
+        return self._uploads.remove_everywhere(batch)
 
     def delete(self, handle: AudienceHandle) -> None:
         """Nothing: the audience is gone."""
@@ -134,16 +133,6 @@ class MetaConnector:
     def close(self) -> None:
         """Nothing: connections are closed."""
         self._client.close()
-
-    def _read_report(self) -> None:
-        self._client.get(f"act_{self.account_id}", "insights", expect="data", date_preset="yesterday", limit=1)
-
-    def _try(self, subject: str, call: Callable[[], object]) -> Check:
-        try:
-            call()
-        except SyncError as error:
-            return Check(subject, False, error.message, error.remedy)
-        return Check(subject, True)
 
 
 def _capabilities(settings: MetaSettings) -> Capabilities:

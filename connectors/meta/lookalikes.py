@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any, Final
 
@@ -31,26 +32,28 @@ class Lookalikes:
     def find_or_create(self, seed: AudienceHandle, spec: LookalikeSpec) -> AudienceHandle:
         """The lookalike; NotReadyError while the seed is small or busy, FatalError when the seed is blocked."""
         wanted = lookalike_spec(spec, allow_international_seeds=self._account.allow_international_seeds)
-        found = self._find(seed, spec, wanted)
+        found, named = self._find(seed, spec, wanted)
         if found is None:
             refuse_flagged(spec.name)
             self._seed_is_ready(seed)
-            found = self._create(seed, spec, wanted)
+            found = self._create(seed, replace(spec, name=f"{spec.name} ({seed.remote_id})") if named else spec, wanted)
         return AudienceHandle(PLATFORM, self._account.account_id, AudienceSpec(key=spec.key, name=spec.name), found)
 
     def _create(self, seed: AudienceHandle, spec: LookalikeSpec, wanted: dict[str, Any]) -> str:
         fields = {"name": spec.name, "subtype": "LOOKALIKE", "origin_audience_id": seed.remote_id, "lookalike_spec": wanted}
         edge = (f"act_{self._account.account_id}", "customaudiences")
         try:
-            return self._client.make(*edge, find=lambda: self._find(seed, spec, wanted), **fields)
+            return self._client.make(*edge, find=lambda: self._find(seed, spec, wanted)[0], **fields)
         except FatalError as error:
-            found = self._find(seed, spec, wanted) if error.code.startswith("2654") else None
+            found = self._find(seed, spec, wanted)[0] if error.code.startswith("2654") else None
             if found is None:  # 2654 is "duplicate lookalike", among others
                 raise
             return found
 
-    def _find(self, seed: AudienceHandle, spec: LookalikeSpec, wanted: dict[str, Any]) -> str | None:
-        """The id of the seed's lookalike with these countries and this band, whatever its name."""
+    def _find(self, seed: AudienceHandle, spec: LookalikeSpec, wanted: dict[str, Any]) -> tuple[str | None, bool]:
+        """The id of the seed's lookalike with these countries and this band, whatever its name; and whether one of another
+        seed (which may be gone) has the name already."""
+        named = False
         for one in self._audiences.listed(LISTED):
             held = one.get("lookalike_spec")
             if not isinstance(held, dict) or one.get("subtype") != "LOOKALIKE":
@@ -58,14 +61,15 @@ class Lookalikes:
             origins, same_name = {str(origin.get("id")) for origin in held.get("origin") or []}, one.get("name") == spec.name
             ours = seed.remote_id in origins or (not origins and same_name)
             if ours and _band(held) == _band(wanted) and _countries(held) == _countries(wanted):
-                return str(one["id"])
-            if same_name:
+                return str(one["id"]), False
+            if same_name and ours:
                 raise ConfigurationError(
-                    f"a lookalike named {spec.name!r} exists with another seed, countries or ratio",
+                    f"a lookalike named {spec.name!r} exists with other countries or another ratio",
                     remedy="give this one another name, or delete the old one in Ads Manager",
                     platform=PLATFORM,
                 )
-        return None
+            named = named or same_name
+        return None, named
 
     def _seed_is_ready(self, seed: AudienceHandle) -> None:
         answer = self._client.get(seed.remote_id, fields=STATUS)

@@ -57,6 +57,8 @@ class MetaAccount(AccountSettings):
     customer_file_source: Literal["USER_PROVIDED_ONLY", "PARTNER_PROVIDED_ONLY", "BOTH_USER_AND_PARTNER_PROVIDED"] = (
         "USER_PROVIDED_ONLY"
     )
+    opt_out_link: Annotated[str, Field(pattern=r"^$|^https?://[^\s]+$")] = ""
+    """A page of yours where people can leave your lists; Meta shows it to them."""
     allow_international_seeds: bool = False
     credentials: MetaCredentials | None = None  # instead of the platform's
     predicted_value: MetaPredictedValue | None = None  # off
@@ -95,6 +97,8 @@ class MetaSettings(PlatformSettings):
     external_id: bool = False  # send customer ids unhashed as EXTERN_ID
     limited_data_use: Literal["california", "everyone", "off"] = "california"
     value_update: Literal["replace", "add"] = "replace"
+    received_count: Literal["reconcile", "note"] = "reconcile"
+    """Rows that Meta doesn't count as received: unknown, so sent again; or only noted, should Meta count otherwise."""
     purchase_actions: tuple[str, ...] = Field(default=("omni_purchase", "purchase"), min_length=1)
     attribution_windows: Annotated[tuple[Window, ...], AfterValidator(_windows), Field(min_length=1)] = ("7d_click", "1d_view")
     report_level: Literal["ad", "adset", "campaign"] = "ad"

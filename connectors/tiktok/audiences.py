@@ -56,7 +56,8 @@ class Audience:
             return AudienceStatus(AudienceState.MISSING, detail="expired: only deletion is allowed, a new one is made")
         if self.valid:
             note = f"expires {self.expires:%Y-%m-%d}" if self.expiring and self.expires else self.message
-            return AudienceStatus(AudienceState.READY, self.size, self.size, detail=note)
+            last = _time(self.events[0][0]) if self.events else None
+            return AudienceStatus(AudienceState.READY, self.size, self.size, detail=note, updated=last)
         if self.error:
             state = AudienceState.TOO_SMALL if _about_size(self.error) else AudienceState.BLOCKED
             return AudienceStatus(state, self.size, self.size, detail=self.error)
@@ -134,9 +135,30 @@ class Directory:
 
     def named(self, name: str, *paths: str) -> list[Audience]:
         """Own, unexpired audiences of exactly this name on one of these paths, oldest first."""
+        return [one for one in self.live(*paths) if one.name == name]
+
+    def live(self, *paths: str) -> list[Audience]:
+        """Own, unexpired audiences on one of these paths, oldest first."""
         now = self.now()
-        found = [one for one in self.listed() if one.name == name and one.own and one.path in paths and not one.expired(now)]
+        found = [one for one in self.listed() if one.own and one.path in paths and not one.expired(now)]
         return sorted(found, key=lambda one: (one.created or now, one.id))
+
+    def count(self) -> int:
+        """How many audiences the advertiser holds, lookalikes and other people's included."""
+        query = {"advertiser_id": self.advertiser_id, "page": 1, "page_size": 1}
+        data = self.client.get("/dmp/custom_audience/list/", query).data
+        return int((data.get("page_info") or {}).get("total_number") or 0)
+
+    def rename(self, audience_id: str, path: str, name: str) -> None:
+        """Nothing: TikTok shows the name. Raises NotReadyError while the audience can't be edited."""
+        if path == "stream":
+            raise FatalError(
+                "no call of TikTok renames a streaming audience",
+                remedy="leave it, or rename the audience in config (its `name`, not only its title) to have a new one made",
+                platform="tiktok",
+            )
+        body = {"advertiser_id": self.advertiser_id, "custom_audience_id": audience_id, "custom_audience_name": name}
+        self.client.post("/dmp/custom_audience/update/", body)
 
     def make(self, create: Callable[[], str], find: Callable[[], str]) -> str:
         """The id from `create`, called again only when its reply was lost and `find` sees no trace of it."""

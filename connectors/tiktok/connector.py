@@ -6,15 +6,15 @@ import hashlib
 import threading
 import time
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from connectors.errors import ConfigurationError, FatalError, SyncError
+from connectors.errors import ConfigurationError
 from connectors.protocol import (
+    AudienceCount,
     AudienceHandle,
     AudienceSpec,
     AudienceState,
     AudienceStatus,
-    Check,
     Operation,
     Receipt,
     ValueSignal,
@@ -22,9 +22,11 @@ from connectors.protocol import (
 )
 from connectors.settings import reveal
 from connectors.tiktok.audiences import Directory
+from connectors.tiktok.checks import Checks
 from connectors.tiktok.client import Client
 from connectors.tiktok.deliveries import Deliveries
 from connectors.tiktok.lookalikes import Lookalikes
+from connectors.tiktok.names import objection
 from connectors.tiktok.pace import Pacer
 from connectors.tiktok.results import Results
 from connectors.tiktok.segments import Segments
@@ -34,7 +36,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
     from datetime import date, datetime
 
-    from connectors.protocol import Batch, CampaignDay, Capabilities, LookalikeSpec, ValueBatch
+    from connectors.protocol import Batch, CampaignDay, Capabilities, Check, LookalikeSpec, ValueBatch
     from connectors.tiktok.settings import TikTokAccount, TikTokSettings
 
 LEVELS = (10.0, 20.0, 30.0, 50.0)  # calls a second that TikTok grants an app: basic, advanced, premium, ultimate
@@ -75,13 +77,13 @@ class TikTokConnector:
         self.capabilities, self.account_id, self._account, self._now = capabilities, account.account_id, account, now
         secret = settings.credentials
         token = secret if isinstance(secret, str) else reveal(secret.access_token, field="tiktok.credentials.access_token")
-        self._app = (
-            None if isinstance(secret, str) or not secret.app_id or not secret.secret else (secret.app_id, secret.secret)
-        )
+        app = None if isinstance(secret, str) or not secret.app_id or not secret.secret else (secret.app_id, secret.secret)
         pace = pacer or shared_pacer(settings, token, sleep)
         self._client = Client(settings.api_base, token, pace, timeout=settings.timeout_seconds, sleep=sleep, clock=clock)
         columns = capabilities.recipe.columns()
         self._directory = Directory(self._client, self.account_id, now)
+        self._settings = settings
+        self._checks = Checks(self._client, account, self._directory, capabilities, app, now)
         self._deliveries = Deliveries(self._directory, columns, settings.file_type)
         self._segments = Segments(self._directory, columns)
         self._lookalikes = Lookalikes(self._directory, settings.lookalike)
@@ -93,15 +95,24 @@ class TikTokConnector:
         self._values = Values(self._client, columns)
 
     def check(self) -> Sequence[Check]:
-        """Token, account, currency and time zone, and the permission for audiences; changes nothing."""
-        checks = [self._ask("token", lambda: self._client.get("/user/info/", {}))]
-        if checks[0].ok:
-            checks.append(self._ask("account", self._check_account))
-            if self._app:
-                checks.append(self._ask("grant", self._check_grant))
-            query = {"advertiser_id": self.account_id, "page": 1, "page_size": 1}
-            checks.append(self._ask("audiences", lambda: self._client.get("/dmp/custom_audience/list/", query)))
-        return checks
+        """Token, account, grant, audiences, reports, the pixel for predicted values; changes nothing."""
+        return self._checks.all()
+
+    def objection(self, spec: AudienceSpec | LookalikeSpec) -> str:
+        """Why TikTok would refuse this: its name's length or words, an unknown country."""
+        return objection(spec, self._settings.lookalike.location_ids)
+
+    def count_audiences(self) -> AudienceCount:
+        """All of the account's audiences: lookalikes have no limit of their own."""
+        return AudienceCount(self._directory.count())
+
+    def rename(self, handle: AudienceHandle) -> None:
+        """Nothing: TikTok shows the spec's name; a streaming audience keeps the one it was made with."""
+        self._directory.rename(handle.remote_id, handle.path, handle.spec.name)
+
+    def refresh_lookalike(self, handle: AudienceHandle) -> None:
+        """Nothing: the lookalike is built anew from its seed of today."""
+        self._lookalikes.refresh(handle.remote_id)
 
     def find_or_create(self, spec: AudienceSpec, remote_id: str = "") -> AudienceHandle:
         """The audience; a file audience that isn't there yet has no id until its first ADD makes it."""
@@ -169,30 +180,3 @@ class TikTokConnector:
     def close(self) -> None:
         """Nothing: connections are closed."""
         self._client.close()
-
-    def _ask(self, subject: str, call: Callable[[], Any]) -> Check:
-        try:
-            call()
-        except SyncError as error:
-            return Check(f"tiktok {self.account_id} {subject}", ok=False, detail=error.message, remedy=error.remedy)
-        return Check(f"tiktok {self.account_id} {subject}", ok=True)
-
-    def _check_grant(self) -> None:
-        app_id, secret = self._app or ("", "")
-        if self.account_id not in self._client.granted(app_id, reveal(secret, field="tiktok.credentials.secret")):
-            raise FatalError(
-                "this advertiser has not granted the app access",
-                remedy="let the advertiser authorise the app, or correct account_id",
-                platform="tiktok",
-            )
-
-    def _check_account(self) -> None:
-        fields = ["advertiser_id", "name", "currency", "display_timezone", "status"]
-        data = self._client.get("/advertiser/info/", {"advertiser_ids": [self.account_id], "fields": fields}).data
-        found = next((one for one in data.get("list") or [] if str(one.get("advertiser_id")) == self.account_id), None)
-        if found is None:
-            raise FatalError("the token does not reach this advertiser", remedy="correct account_id", platform="tiktok")
-        for name, key in (("currency", "currency"), ("timezone", "display_timezone")):
-            wanted, told = getattr(self._account, name), str(found.get(key) or "")
-            if wanted and told and wanted != told:
-                raise FatalError(f"its {name} is {told}, not {wanted}", remedy=f"correct {name}", platform="tiktok")

@@ -1,4 +1,4 @@
-"""Lookalikes: found by name instead of made twice, immutable, made only of a seed that TikTok calls usable."""
+"""Lookalikes: found instead of made twice, immutable, refreshed on request, made only of a seed that TikTok calls usable."""
 
 from __future__ import annotations
 
@@ -51,9 +51,15 @@ class Lookalikes:
             "audience_size": SIZES.get(spec.size.lower(), "NARROW"),
         }
 
+    def refresh(self, lookalike_id: str) -> None:
+        """Nothing: TikTok builds the lookalike anew; it does so by itself only while an active ad group uses it."""
+        body = {"advertiser_id": self.directory.advertiser_id, "custom_audience_ids": [lookalike_id]}
+        self.directory.client.post("/dmp/custom_audience/lookalike/update/", body)
+
     def _find(self, name: str, wanted: dict[str, Any]) -> str:
-        for one in self.directory.named(name, "lookalike"):
-            if _same(one, wanted):
+        """The id of one of exactly this specification, whatever its name; by its name where TikTok tells no specification."""
+        for one in self.directory.live("lookalike"):
+            if (one.lookalike.get("source_audience_id") or one.name == name) and _same(one, wanted):
                 return one.id
         return ""
 
@@ -68,12 +74,10 @@ class Lookalikes:
 def _same(found: Audience, wanted: dict[str, Any]) -> bool:
     """Whether what TikTok tells of a lookalike's specification agrees: it is immutable, so another one is another one."""
     told = found.lookalike
-    return all(
-        _plain(told[key]) == _plain(wanted[key])
-        for key in ("source_audience_id", "audience_size", "location_ids")
-        if key in told
-    )
+    return all(_plain(told[key]) == _plain(wanted[key]) for key in wanted if key in told)
 
 
 def _plain(value: Any) -> Any:
-    return sorted(str(one) for one in value) if isinstance(value, list) else str(value)
+    if isinstance(value, list):
+        return sorted(str(one).lower() for one in value)
+    return {"0": "false", "1": "true"}.get(str(value), str(value).lower())

@@ -23,6 +23,7 @@ class TestMeta(ConnectorSuite, ValueSuite):
         monkeypatch.setenv("META_TOKEN", TOKEN)
         sandbox = platform.sandbox()
         sandbox.tokens = {TOKEN: "valid"}
+        sandbox.datasets = {"900100": "Shop"}
         address = sandbox.start()["address"]
         accounts = [{"account_id": "111", "currency": "USD", "predicted_value": {"dataset_id": "900100"}}]
         settings = platform.settings(api_base=address, credentials={"access_token": "env:META_TOKEN"}, accounts=accounts)

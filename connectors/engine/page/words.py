@@ -110,7 +110,15 @@ def size(row: Mapping[str, Any]) -> str:
 
 
 def lookalike(row: Mapping[str, Any]) -> str:
-    """`Name (US, CA; narrow): ready`."""
+    """`Name (US, CA; narrow): made, ready there, 2,000,000 to 2,200,000 people, refreshed 2026-11-20; detail`."""
     where = ", ".join(row.get("countries") or ())
     inside = "; ".join(part for part in (where, str(row.get("size") or "")) if part)
-    return f"{row.get('name', 'lookalike')}{f' ({inside})' if inside else ''}: {row.get('state', 'unknown')}"
+    told = [str(row.get("state", "unknown"))]
+    if row.get("platform_state"):
+        told.append(f"{str(row['platform_state']).replace('_', ' ')} there")
+    if number(row.get("size_lower")) is not None:
+        told.append(f"{size(row)} people")
+    if row.get("refreshed_at"):
+        told.append(f"refreshed {str(row['refreshed_at'])[:10]}")
+    name = f"{row.get('name', 'lookalike')}{f' ({inside})' if inside else ''}"
+    return f"{name}: {', '.join(told)}" + (f"; {row['detail']}" if row.get("detail") else "")

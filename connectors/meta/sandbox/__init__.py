@@ -52,6 +52,8 @@ class MetaSandbox(Sandbox):
         self.run_polls = 2  # looks at a report run before it is done
         self.run_outcomes: list[str] = []  # how the next runs end: Job Completed, Job Failed, Job Skipped
         self.events: list[dict[str, Any]] = []
+        self.datasets: dict[str, str] = {}  # id -> name; empty: any may get events
+        self.permissions = ["ads_management", "ads_read"]
         self._campaigns: list[dict[str, Any]] | None = None
         self._next_id = 23_850_000_000_000_001
 

@@ -6,9 +6,9 @@ import base64
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Final
 
-from connectors.meta.names import flagged_words
 from connectors.meta.sandbox.lookalikes import PEOPLE_PER_PERCENT, POPULATE, create_lookalike
 from connectors.meta.sandbox.world import Account, Audience, GraphError, parsed
+from connectors.neutral import flagged_words
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -18,11 +18,13 @@ if TYPE_CHECKING:
 
 SOURCES: Final = ("USER_PROVIDED_ONLY", "PARTNER_PROVIDED_ONLY", "BOTH_USER_AND_PARTNER_PROVIDED")
 MAXIMUM: Final = 500
+EXPIRING: Final = 100
 FIELDS: Final = (
     "id", "account_id", "name", "description", "subtype", "is_value_based", "customer_file_source", "data_source",
     "approximate_count_lower_bound", "approximate_count_upper_bound", "delivery_status", "operation_status", "time_created",
     "time_updated", "time_content_updated", "retention_days", "opt_out_link", "lookalike_audience_ids", "lookalike_spec",
-    "fields_violating_integrity_policy",
+    "fields_violating_integrity_policy", "delete_time", "sharing_status", "permission_for_actions", "owner_business",
+    "is_eligible_for_sac_campaigns",
 )  # fmt: skip
 _KNOWN: Final = frozenset(
     "name subtype customer_file_source description is_value_based audience_labels retention_days opt_out_link allowed_domains "
@@ -49,6 +51,8 @@ def create(box: MetaSandbox, account: Account, call: Call) -> Audience:
             raise GraphError(100, f"Missing parameter(s): {name}")
     if not account.may_write:
         raise GraphError(2654, "Failed to create custom audience: no permission", 1713092)
+    if not account.business:
+        raise GraphError(200, "The ad account is not linked to a business", 1870050, status=403)
     if not account.tos:
         raise GraphError(200, "To create or edit an audience, accept the customer-list terms", 1870034, status=403)
     if params["subtype"] == "LOOKALIKE":
@@ -79,7 +83,10 @@ def _limits(params: dict[str, Any]) -> dict[str, Any]:
     days = params.get("retention_days")
     if days is not None and not (str(days).isdigit() and 1 <= int(days) <= 180):
         raise GraphError(100, "Invalid parameter: retention_days is 1 to 180")
-    return {"retention_days": int(days)} if days is not None else {}
+    link = params.get("opt_out_link")
+    if link is not None and not str(link).startswith(("http://", "https://")):
+        raise GraphError(100, "Invalid parameter: opt_out_link")
+    return {name: value for name, value in (("retention_days", int(days) if days else None), ("opt_out_link", link)) if value}
 
 
 def _flag(value: Any, name: str) -> bool:
@@ -97,13 +104,22 @@ def screen(audience: Audience) -> None:
 
 
 def update(box: MetaSandbox, audience: Audience, call: Call) -> dict[str, Any]:
-    """Success after a change of name or description."""
+    """Success after a change of name or description; a lookalike and a seed of lookalikes can't be edited."""
     if audience.flagged:
         raise GraphError(100, "A flagged audience can't be edited", 1713231)
-    if "is_value_based" in call.params:
-        raise GraphError(100, "Invalid parameter: is_value_based can't be changed")
+    if audience.subtype == "LOOKALIKE":
+        raise GraphError(100, "A lookalike can't be edited", 1713228)
+    if any(one.origin == audience.id for one in box.audiences.values()):
+        raise GraphError(2656, "Failed to edit custom audience because associated lookalikes exist")
+    if not box.account(audience.account).tos:
+        raise GraphError(200, "To create or edit an audience, accept the customer-list terms", 1870034, status=403)
+    if unknown := set(call.params) - {"name", "description", "opt_out_link", "customer_file_source"}:
+        raise GraphError(100, f"Invalid parameter: {', '.join(sorted(unknown))} can't be changed")
+    if call.params.get("name") == "":
+        raise GraphError(100, "Invalid parameter: name")
     audience.name = str(call.params.get("name", audience.name))
     audience.description = str(call.params.get("description", audience.description))
+    audience.extra |= _limits(call.params)
     screen(audience)
     return {"success": True}
 
@@ -174,6 +190,11 @@ def _whole(box: MetaSandbox, audience: Audience) -> dict[str, Any]:
         "lookalike_audience_ids": [one.id for one in box.audiences.values() if one.origin == audience.id] or None,
         "lookalike_spec": audience.spec or None,
         "fields_violating_integrity_policy": audience.flagged or None,
+        "delete_time": int((now + timedelta(days=90)).timestamp()) if operation == EXPIRING else None,
+        "sharing_status": {"sharing_relationship_id": "0", "status": 100},
+        "permission_for_actions": {"can_edit": True, "can_see_insight": "True", "can_share": "True"},
+        "is_eligible_for_sac_campaigns": False,
+        "owner_business": {"id": "900", "name": "Business"},
     }
 
 

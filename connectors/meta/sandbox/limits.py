@@ -18,19 +18,26 @@ DECAY_SECONDS: Final = 300.0
 
 @dataclass(frozen=True)
 class Tier:
-    """The quotas of an access tier: account score, its block in seconds, custom-audience calls in an hour."""
+    """The quotas of an access tier: account score, its block in seconds, custom-audience and insights calls in an hour."""
 
     name: str
     score: float
     block: float
     audience_calls: int
+    insights_calls: int
 
 
-TIERS: Final = {"limited": Tier("development_access", 60, 300, 5_000), "full": Tier("standard_access", 9000, 60, 190_000)}
+TIERS: Final = {
+    "limited": Tier("development_access", 60, 300, 5_000, 600),
+    "full": Tier("standard_access", 9000, 60, 190_000, 190_000),
+}
 
 
 def count(account: Account, tier: Tier, now: datetime, *, write: bool, audience: bool) -> None:
-    """Nothing: the call is counted; raises GraphError once a quota is full. A read scores 1, a write 3."""
+    """Nothing: the call is counted, one for insights unless `audience`; raises GraphError once a quota is full.
+
+    A read scores 1, a write 3.
+    """
     at = now.timestamp()
     if at < account.blocked_until:
         raise GraphError(17, "User request limit reached", 2446079, is_transient=True)
@@ -42,8 +49,12 @@ def count(account: Account, tier: Tier, now: datetime, *, write: bool, audience:
     account.score += 3 if write else 1
     hour = int(at // 3600)
     if hour != account.hour:
-        account.hour, account.hour_calls = hour, 0
-    if audience:
+        account.hour, account.hour_calls, account.insights_calls = hour, 0, 0
+    if not audience:
+        if account.insights_calls >= tier.insights_calls:
+            raise GraphError(80000, "There have been too many calls from this ad-account", 2446079)
+        account.insights_calls += 1
+    else:
         if account.hour_calls >= tier.audience_calls:
             raise GraphError(80003, "There have been too many calls to this ad-account", 2446079)
         account.hour_calls += 1
@@ -62,13 +73,22 @@ def headers(account: Account | None, tier: Tier, now: datetime, version: str) ->
         "call_count": round(calls),
         "total_cputime": 0,
         "total_time": 0,
-        "estimated_time_to_regain_access": 60 - int(now.timestamp() % 3600 // 60) if calls >= 100 else 0,
+        "estimated_time_to_regain_access": _minutes_left(now) if calls >= 100 else 0,
         "ads_api_access_tier": tier.name,
     }
+    reports = 100.0 * account.insights_calls / tier.insights_calls
+    insights = {**usage, "type": "ads_insights", "call_count": round(reports)}
+    insights["estimated_time_to_regain_access"] = _minutes_left(now) if reports >= 100 else 0
+    throttle = {"app_id_util_pct": round(reports, 2), "acc_id_util_pct": round(reports, 2), "ads_api_access_tier": tier.name}
     account_usage = {"acc_id_util_pct": round(score, 2), "reset_time_duration": round(left), "ads_api_access_tier": tier.name}
     return {
         **base,
         "X-App-Usage": json.dumps({"call_count": round(score), "total_time": 0, "total_cputime": 0}),
         "X-Ad-Account-Usage": json.dumps(account_usage),
-        "X-Business-Use-Case-Usage": json.dumps({account.id: [usage]}),
+        "X-Business-Use-Case-Usage": json.dumps({account.id: [usage, insights]}),
+        "X-FB-Ads-Insights-Throttle": json.dumps(throttle),
     }
+
+
+def _minutes_left(now: datetime) -> int:
+    return 60 - int(now.timestamp() % 3600 // 60)

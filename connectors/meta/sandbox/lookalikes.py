@@ -7,8 +7,8 @@ from datetime import timedelta
 from decimal import Decimal, InvalidOperation
 from typing import TYPE_CHECKING, Any, Final
 
-from connectors.meta.names import flagged_words
 from connectors.meta.sandbox.world import Account, Audience, GraphError, parsed
+from connectors.neutral import flagged_words
 
 if TYPE_CHECKING:
     from connectors.meta.sandbox import MetaSandbox

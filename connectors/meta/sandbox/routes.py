@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import parse_qsl, urlsplit
 
@@ -25,14 +26,35 @@ def route(box: MetaSandbox, call: Call, log: dict[str, Any]) -> Any:
         return _account(box, box.account(node.removeprefix("act_")), edge, call, log)
     if node in box.runs:
         return _run(box, box.runs[node], edge, log, call)
-    if edge == "events":
-        log["operation"] = "events"
-        return events.receive(box, node, call)
+    if (node, edge, call.method) == ("me", "permissions", "GET"):
+        log["operation"] = "user"
+        return {"data": [{"permission": name, "status": "granted"} for name in box.permissions]}
+    known = node in box.datasets or (not box.datasets and "last_fired_time" in call.fields())
+    if edge == "events" or (not edge and known):
+        return _dataset(box, node, edge, log, call)
     audience = box.audiences.get(node)
     if audience is None:
         log["operation"] = "missing"
         raise GraphError(100, f"Unsupported request. Object with ID '{node}' does not exist or is not visible", 33)
     return _audience(box, audience, edge, call, log)
+
+
+def _dataset(box: MetaSandbox, node: str, edge: str, log: dict[str, Any], call: Call) -> dict[str, Any]:
+    if box.datasets and node not in box.datasets:
+        log["operation"] = "missing"
+        raise GraphError(100, f"Unsupported request. Object with ID '{node}' does not exist or is not visible", 33)
+    if edge:
+        log["operation"] = "events"
+        return events.receive(box, node, call)
+    log["operation"] = "read"
+    times = [int(one["event_time"]) for one in box.events if one["dataset"] == node]
+    whole = {
+        "name": box.datasets.get(node, "Dataset"),
+        "last_fired_time": datetime.fromtimestamp(max(times), UTC).isoformat() if times else None,
+    }
+    if unknown := [name for name in call.fields() if name not in (*whole, "id")]:
+        raise GraphError(100, f"Tried accessing nonexisting field ({unknown[0]}) on node type (AdsPixel)")
+    return {**{name: whole[name] for name in call.fields() if whole.get(name)}, "id": node}
 
 
 def _account(box: MetaSandbox, account: Account, edge: str, call: Call, log: dict[str, Any]) -> Any:
@@ -51,7 +73,7 @@ def _account(box: MetaSandbox, account: Account, edge: str, call: Call, log: dic
         return {"id": made.id}
     if edge == "usersofanyaudience" and call.method == "DELETE":
         log["operation"] = "remove_everywhere"
-        return _counted(uploads.users_of_any_audience(box, account.id, call), log)
+        return _counted(uploads.users_of_any_audience(box, account, call), log)
     if edge == "insights":
         log["operation"] = "report"
         made_run = writing and call.method == "POST"
@@ -63,12 +85,14 @@ def _account_fields(account: Account, call: Call) -> dict[str, Any]:
     signed = {"custom_audience_tos": int(account.tos), "value_based_custom_audience_tos": int(account.value_tos)}
     whole = {
         "account_id": account.id,
+        "name": f"Account {account.id}",
+        "account_status": account.status,
         "currency": account.currency,
         "timezone_name": account.timezone,
         "tos_accepted": {name: value for name, value in signed.items() if value},
         "user_tos_accepted": {name: value for name, value in signed.items() if value},
     }
-    if unknown := [name for name in call.fields() if name not in (*whole, "id", "name")]:
+    if unknown := [name for name in call.fields() if name not in (*whole, "id")]:
         raise GraphError(100, f"Tried accessing nonexisting field ({unknown[0]}) on node type (AdAccount)")
     return {**{name: whole[name] for name in call.fields() if name in whole}, "id": f"act_{account.id}"}
 

@@ -6,7 +6,17 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Final
 
 from connectors.meta.sandbox.rows import Rows, matching, read_rows
-from connectors.meta.sandbox.world import EXPIRED, FINISHED, SESSION_LIFE, Audience, GraphError, Replace, Session, parsed
+from connectors.meta.sandbox.world import (
+    EXPIRED,
+    FINISHED,
+    SESSION_LIFE,
+    Account,
+    Audience,
+    GraphError,
+    Replace,
+    Session,
+    parsed,
+)
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -74,11 +84,13 @@ def users_replace(box: MetaSandbox, audience: Audience, call: Call) -> tuple[dic
     return _answer(box, audience.id, session, rows), rows
 
 
-def users_of_any_audience(box: MetaSandbox, account: str, call: Call) -> tuple[dict[str, Any], Rows]:
-    """The answer to a removal from every customer list of an account."""
+def users_of_any_audience(box: MetaSandbox, owner: Account, call: Call) -> tuple[dict[str, Any], Rows]:
+    """The answer to a removal from every customer list of an account; without a business or terms nobody is removed."""
+    account = owner.id
     rows = read_rows(parsed(call.params.get("payload"), "payload"), value_based=False, removing=True)
     for audience in box.audiences.values():
-        if audience.account == account and audience.subtype == "CUSTOM" and audience.members:
+        heard = owner.business and owner.tos
+        if heard and audience.account == account and audience.subtype == "CUSTOM" and audience.members:
             gone = matching(audience.members, rows)
             for key in gone:
                 del audience.members[key]

@@ -51,6 +51,9 @@ class Account:
     tos: bool = True
     value_tos: bool = True
     may_write: bool = True
+    business: bool = True  # linked to one
+    status: int = 1  # account_status
+    insights_calls: int = 0  # in this hour
     score: float = 0.0
     scored_at: float = 0.0
     blocked_until: float = 0.0

@@ -35,6 +35,7 @@ ROUTES: dict[str, Handler] = {
     "/segment/audience/": ("POST", WRITE, "segment"),
     "/segment/mapping/": ("POST", WRITE, "mapping"),
     "/event/track/": ("POST", 0, "event"),
+    "/pixel/list/": ("GET", 0, "pixel_list"),
     "/report/integrated/get/": ("GET", REPORT, "report"),
     "/report/task/create/": ("POST", REPORT, "task_create"),
     "/report/task/check/": ("GET", REPORT, "task_check"),
@@ -117,7 +118,9 @@ class TikTokSandbox(Sandbox):
         token = request.headers.get("Access-Token", "")
         body = self._body(request, path)
         owners = _owners(body)
-        if path == "/segment/mapping/":
+        if path == "/event/track/":
+            self.limits.count_events(token)
+        elif path == "/segment/mapping/":
             batch = body.get("batch_data")
             cells = [cell for row in batch if isinstance(row, list) for cell in row] if isinstance(batch, list) else []
             self.limits.count_stream(token, sum(cell != {} for cell in cells))
@@ -150,7 +153,7 @@ class TikTokSandbox(Sandbox):
         for one in wire.texts(body, "advertiser_ids"):
             account = self.accounts.get(one, self.account)
             known = {"advertiser_id": one, "name": account.name, "currency": account.currency}
-            found.append({**known, "display_timezone": account.timezone, "status": "STATUS_ENABLE"})
+            found.append({**known, "display_timezone": account.timezone, "status": account.status})
         return wire.envelope({"list": found})
 
     def _advertisers(self, request: Request, body: dict[str, Any], note: dict[str, Any]) -> Response:
@@ -214,6 +217,18 @@ class TikTokSandbox(Sandbox):
             self.events += [] if key in known else [one]
             known.add(key)
         return wire.envelope()
+
+    def _pixel_list(self, request: Request, body: dict[str, Any], note: dict[str, Any]) -> Response:
+        """All pixels, or the one of a code; without a list of pixels any code is one."""
+        code = wire.text(body, "code", required=False)
+        known = [code] if code and not self.pixels else sorted(one for one in self.pixels if code in ("", one))
+        wire.identifier(body, "advertiser_id")
+        found = [
+            {"pixel_id": str(7_100_000_000_000_000_000 + n), "pixel_code": one, "pixel_name": "Shop"}
+            for n, one in enumerate(known)
+        ]
+        info = {"page": 1, "page_size": 10, "total_number": len(found), "total_page": 1}
+        return wire.envelope({"pixels": found, "page_info": info})
 
     def _mapping(self, request: Request, body: dict[str, Any], note: dict[str, Any]) -> Response:
         action, audiences, note["rows"], note["identifiers"] = self.segments.mapping(body)

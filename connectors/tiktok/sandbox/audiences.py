@@ -56,12 +56,16 @@ class Held:
         """Whether an operation is under way."""
         return self.ready_at is not None
 
-    def begin(self, action: str, detail: str, now: datetime, hours: float) -> None:
-        """Nothing: the audience is being built and not usable."""
-        self.ready_at, self.valid, self.cover, self.error, self.outcome = now + timedelta(hours=hours), False, 0, "", ""
+    def note(self, action: str, detail: str, now: datetime) -> None:
+        """Nothing: the history has a line, and the audience's life begins anew."""
         self.edited = now
         stamp = f"{now:%Y-%m-%d %H:%M:%S}"
         self.history.append({"action": action, "action_detail": detail, "editor": "open_api", "msg": "", "opt_time": stamp})
+
+    def begin(self, action: str, detail: str, now: datetime, hours: float) -> None:
+        """Nothing: the audience is being built and not usable."""
+        self.ready_at, self.valid, self.cover, self.error, self.outcome = now + timedelta(hours=hours), False, 0, "", ""
+        self.note(action, detail, now)
 
     def advance(self, now: datetime, rates: dict[str, float]) -> None:
         """Nothing: what is due has happened."""
@@ -161,6 +165,10 @@ class Audiences:
         if "audience_sub_type" in body:
             return self._upgrade(audience, body)
         if "file_paths" not in body:
+            if audience.kind == FILE and name:
+                self._usable(audience)
+            elif name:
+                raise RefusalError(40002, "Only customer file audiences can be edited.")
             audience.name = name or text(body, "custom_audience_name")
             return audience, "rename", 0
         action = choice(body, "action", ("APPEND", "REMOVE", "REPLACE"), "REPLACE")
@@ -179,6 +187,9 @@ class Audiences:
         recent = audience.replaced is not None and now - audience.replaced < timedelta(hours=24)
         if action == "REPLACE" and recent:
             raise RefusalError(40002, REPLACING)
+        self._usable(audience)
+
+    def _usable(self, audience: Held) -> None:
         if audience.processing:
             raise RefusalError(40002, NOT_EDITABLE)
         if not audience.valid:

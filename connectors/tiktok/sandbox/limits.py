@@ -45,7 +45,10 @@ class Limits:
         self.enabled = True
         self.qps, self.qpm, self.advertiser_qps = 10, 600, 10
         self.streaming_qps, self.streaming_qpm = 10_000, 600_000  # counted in identifiers, the stricter reading
-        self.task_qps, self.task_qpm = 1, 60
+        self.task_qps, self.task_qpm, self.tasks_an_hour = 1, 60, 500
+        self.event_qps, self.event_qpm = 1_000, 600_000
+        self.qpd = 864_000
+        self._days: dict[str, tuple[int, int]] = {}
         self._events: dict[str, deque[tuple[float, int]]] = {}
         self._locked: dict[str, float] = {}
 
@@ -54,22 +57,39 @@ class Limits:
         if not self.enabled:
             return
         if path == "/report/task/create/":
+            for advertiser in advertisers:
+                self._spend(f"{app} {advertiser} tasks", 1, 10**9, self.tasks_an_hour, 40100, span=3600)
             self._spend(f"{app} {path}", 1, self.task_qps, self.task_qpm, 40100)
+        self._spend_day(app)
         self._spend(app, 1, self.qps, self.qpm, 40100)
         for advertiser in advertisers:
             self._spend(f"advertiser {advertiser}", 1, self.advertiser_qps, 10**9, 40133)
+
+    def count_events(self, app: str) -> None:
+        """Nothing, or 40100: the Events API has counters of its own."""
+        if self.enabled:
+            self._spend(f"{app} events", 1, self.event_qps, self.event_qpm, 40100)
 
     def count_stream(self, app: str, identifiers: int) -> None:
         """Nothing, or 40100: the streaming API has counters of its own."""
         if self.enabled:
             self._spend(f"{app} streaming", identifiers, self.streaming_qps, self.streaming_qpm, 40100)
 
-    def _spend(self, key: str, amount: int, per_second: int, per_minute: int, code: int) -> None:
+    def _spend_day(self, app: str) -> None:
+        day = int(self._now() // 86_400)
+        seen, calls = self._days.get(app, (day, 0))
+        calls = calls if seen == day else 0
+        if calls >= self.qpd:
+            raise RefusalError(40100, "Too many requests. The daily limit is reached. Please retry after 00:00 UTC.")
+        self._days[app] = (day, calls + 1)
+
+    def _spend(self, key: str, amount: int, per_second: int, per_minute: int, code: int, span: float = 60) -> None:
+        """Nothing: the amount is counted; `per_minute` holds for `span` seconds."""
         now = self._now()
         if now < self._locked.get(key, 0):
             raise RefusalError(code, "Too many requests. Requests from this App have been temporarily restricted.")
         seen = self._events.setdefault(key, deque())
-        while seen and seen[0][0] <= now - 60:
+        while seen and seen[0][0] <= now - span:
             seen.popleft()
         if sum(n for at, n in seen) + amount > per_minute:
             self._locked[key] = now + LOCKED

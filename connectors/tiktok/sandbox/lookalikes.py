@@ -54,5 +54,5 @@ def refresh(audiences: Audiences, body: Mapping[str, Any], owner: str) -> list[s
         found = audiences.own(audience_id, owner)
         if found.kind != LOOKALIKE:
             raise wrong("custom_audience_ids", "Only lookalikes can be refreshed.")
-        found.begin("REFRESH", "lookalike", audiences.now(), audiences.validity_hours)
+        found.note("REFRESH", "lookalike", audiences.now())  # it stays usable meanwhile
     return wanted

@@ -39,6 +39,7 @@ class Account:
     currency: str = "USD"
     timezone: str = "UTC"
     name: str = "Sandbox advertiser"
+    status: str = "STATUS_ENABLE"
 
 
 @dataclass

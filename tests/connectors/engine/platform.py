@@ -8,8 +8,9 @@ from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
-from connectors.errors import FatalError, NotReadyError, OutcomeUnknownError, RemovalRefusedError
+from connectors.errors import FatalError, NotReadyError, OutcomeUnknownError, RemovalRefusedError, SeedInUseError
 from connectors.protocol import (
+    AudienceCount,
     AudienceHandle,
     AudienceSpec,
     AudienceState,
@@ -79,6 +80,8 @@ class Shelf:
         self.delay = timedelta(hours=24)
         self.fail_settle: set[str] = set()
         self.campaigns: list[CampaignDay] = []
+        self.holds_seeds = False  # a seed with lookalikes can't be deleted
+        self.refused_words: tuple[str, ...] = ()  # in names
         self._lock = threading.RLock()
 
     def connect(self, account: str = "1") -> Client:
@@ -224,8 +227,28 @@ class Client:
         self.shelf.audiences[handle.remote_id].lookalike_of = seed.remote_id
         return handle
 
+    def count_audiences(self) -> AudienceCount:
+        """All of them, lookalikes too."""
+        return AudienceCount(len(self.shelf.audiences))
+
+    def refresh_lookalike(self, handle: AudienceHandle) -> None:
+        """Noted."""
+        self.shelf.log.append({"operation": "refresh", "audience": handle.spec.name, "rows": 0})
+
+    def rename(self, handle: AudienceHandle) -> None:
+        """The new name."""
+        self.shelf.audiences[handle.remote_id].spec = handle.spec
+        self.shelf.log.append({"operation": "rename", "audience": handle.spec.name, "rows": 0})
+
+    def objection(self, spec: AudienceSpec | LookalikeSpec) -> str:
+        """To words in names."""
+        return next((f"no audience may be named {word}" for word in self.shelf.refused_words if word in spec.name), "")
+
     def delete(self, handle: AudienceHandle) -> None:
-        """Gone."""
+        """Gone, unless lookalikes hold it."""
+        built = tuple(one.id for one in self.shelf.audiences.values() if one.lookalike_of == handle.remote_id)
+        if self.shelf.holds_seeds and built:
+            raise SeedInUseError("lookalikes are built on it", lookalikes=built, remedy="delete them first")
         self.shelf.audiences.pop(handle.remote_id, None)
         self.shelf.log.append({"operation": "delete", "audience": handle.spec.name, "rows": 0})
 

@@ -122,7 +122,7 @@ def test_a_lookalike_whose_origin_is_not_told_is_known_by_its_name(
 
 def test_a_name_that_means_something_else_is_not_taken_over(connector: MetaConnector, ready: AudienceHandle) -> None:
     connector.find_or_create_lookalike(ready, LOOK)
-    with pytest.raises(ConfigurationError, match="another seed, countries or ratio"):
+    with pytest.raises(ConfigurationError, match="other countries or another ratio"):
         connector.find_or_create_lookalike(ready, replace(LOOK, ratio=0.05))
 
 

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from connectors.meta.names import flagged_words
+from connectors.neutral import flagged_words
 from connectors.meta.settings import MetaSettings
 
 TOKEN = {"access_token": "env:META_TOKEN"}

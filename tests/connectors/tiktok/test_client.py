@@ -139,9 +139,16 @@ def test_no_secret_or_identifier_reaches_errors_or_logs(
         assert secret not in said
 
 
-def test_check_reports_token_account_and_audiences(connect: Connect) -> None:
+def test_check_reports_token_account_audiences_and_reports(connect: Connect) -> None:
     checks = connect().check()
-    assert [one.ok for one in checks] == [True, True, True]
+    assert [(one.ok, one.subject.split(" ", 2)[2]) for one in checks] == [
+        (True, "token"),
+        (True, "account"),
+        (True, "audiences"),
+        (True, "reports"),
+    ]
+    assert checks[1].detail == "STATUS_ENABLE, USD, UTC"
+    assert checks[2].detail == "0 of 400, lookalikes included"
 
 
 def test_check_names_a_bad_token(sandbox: Recorded, connect: Connect) -> None:
