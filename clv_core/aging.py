@@ -38,7 +38,7 @@ def exponent(t: Transactions, s: Snapshot) -> tuple[float, float] | None:
     before, last = np.log2(half / quarter), np.log2(whole / half)
     # The exponent itself drifts (up on CDNOW, down on apparel): half of the last drift is taken to go on.
     drift = 0.5 * (last - before)
-    error = np.sqrt(1 / half + 1 / (whole - half) + 0.25 / quarter) / np.log(2)
+    error = np.sqrt(1 / half + 1 / max(whole - half, 0.5) + 0.25 / quarter) / np.log(2)
     return float(np.clip(last + drift, 0.1, 1.1)), float(error)
 
 

@@ -17,8 +17,7 @@ if TYPE_CHECKING:
 Floats = NDArray[np.float64]
 NOISE = 0.5  # over the root of buyers: the sampling error of a difference of utilities, roughly
 LEAST = 0.03  # a smaller share is not worth computing
-RULES = ("past_spend", "rfm")
-DISBELIEF = 1.0
+DISBELIEF = {"past_spend": 6.0, "rfm": 6.0, "early_life": 2.0}  # the credit that a mix loses per share, in units of noise
 STEPS = 5  # weights are tried in multiples of 1/STEPS
 
 Known = tuple["Mapping[str, Floats]", Floats, float]  # predictions by name, what was spent, the window's weight
@@ -48,13 +47,15 @@ class Blend:
 
 
 def utility(predicted: Floats, actual: Floats) -> float:
-    """How good an order is: normalised Gini plus top-20% capture, less half the decile error once the level is met."""
+    """How good an order is: normalised Gini, top-20% capture and rank correlation, less half the decile error once levelled."""
     total = float(predicted.sum())
     level = float(actual.sum()) / total if total > 0 else 1.0
     # Single precision keeps ties ties: the last bits depend on where in an array a customer stands.
-    found = Ranking.of((predicted * level).astype(np.float32).astype(np.float64), actual).metrics()
+    ranking = Ranking.of((predicted * level).astype(np.float32).astype(np.float64), actual)
+    found = ranking.metrics()
+    figures = (found["gini"], found["top20_capture"], ranking.spearman(), -0.5 * found["decile_wape"])
     # Where all spent the same, or nothing, no order is better than another.
-    return float(np.nan_to_num(found["gini"] + found["top20_capture"] - 0.5 * found["decile_wape"]))
+    return sum(0.0 if np.isnan(one) else one for one in figures)
 
 
 def noise(trials: Sequence[Known]) -> float:
@@ -80,8 +81,8 @@ def fit_weights(trials: Sequence[Known], names: Sequence[str], anchor: str) -> d
         blend = Blend(dict(zip(names, (share / STEPS for share in shares), strict=True)), anchor)
         reached.append(sum(weight * utility(blend.apply(known), spent) for known, spent, weight in trials) / total)
     mixes = np.asarray(grid, dtype=np.float64) / STEPS
-    # Little data leaves all mixes on a par: then models are believed before rules of thumb.
-    doubt = DISBELIEF * mixes[:, [name in RULES for name in names]].sum(axis=1)
+    # Little data leaves all mixes on a par: then the order models are believed, the learner less, rules of thumb least.
+    doubt = mixes @ np.array([DISBELIEF.get(name, 0.0) for name in names])
     score = np.asarray(reached) / noise(trials) - doubt
     credit = np.exp(score - score.max())
     mean = credit @ mixes / credit.sum()

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
 Floats = NDArray[np.float64]
 BOUNDS = (1 / 3, 3.0)
+USUAL = 0.15  # by how much models' totals are usually off (log scale), before windows are looked at
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,23 +24,40 @@ class Level:
     error: float = 0.25
 
 
-def fit_level(trials: Sequence[tuple[Floats, Floats, float]]) -> Level:
-    """The factor that brings predictions to the realised totals; each trial: predicted, spent, weight."""
-    logs, errors, weights = [], [], []
-    for predicted, spent, weight in trials:
+def fit_level(trials: Sequence[tuple[Floats, Floats, float]], year_ago: Sequence[bool] = ()) -> Level:
+    """The factor that brings predictions to the realised totals; each trial: predicted, spent, weight.
+
+    `year_ago` tells which windows are of the season to be predicted: what the others say beyond noise counts as their season.
+    """
+    logs, errors, weights, seasons = [], [], [], []
+    for (predicted, spent, weight), season in zip(trials, year_ago or [False] * len(trials), strict=True):
         total, paid = float(spent.sum()), float(predicted.sum())
         if total <= 0 or paid <= 0:
             continue
         logs.append(np.log(total / paid))
         errors.append(float(np.sqrt(np.sum((spent - predicted * total / paid) ** 2))) / total)
         weights.append(weight)
+        seasons.append(season)
     if not logs:
         return Level()
-    share = np.asarray(weights) / np.sum(weights)
+    share = _shares(np.asarray(logs), np.asarray(errors), np.asarray(weights), np.asarray(seasons))
     mean = float(share @ np.asarray(logs))
     sampling = float(share @ np.asarray(errors))
     between = float(share @ (np.asarray(logs) - mean) ** 2)
     # A noisy ratio is drawn towards 1: a handful of buyers must not double everybody's value.
-    kept = 1.0 / (1.0 + (sampling / 0.3) ** 2)
+    kept = 1.0 / (1.0 + (sampling / USUAL) ** 2)
     factor = round(float(np.clip(np.exp(kept * mean), *BOUNDS)), 6)
     return Level(factor, float(np.sqrt(sampling**2 + between + 0.05**2)))
+
+
+def _shares(logs: Floats, errors: Floats, weights: Floats, seasons: NDArray[np.bool_]) -> Floats:
+    """How much each window counts: by its weight, or beside one of the right season by what season and noise leave of it.
+
+    A trend lets every window's model lag alike; windows that differ by more than noise therefore speak of a season.
+    """
+    if seasons.all() or not seasons.any():
+        return np.asarray(weights / weights.sum())
+    gap = logs[~seasons].mean() - logs[seasons].mean()
+    season = max(float(gap**2 - errors[~seasons].mean() ** 2 - errors[seasons].mean() ** 2), 0.0)
+    trust = 1.0 / (errors**2 + np.where(seasons, 0.0, season) + 1e-12)
+    return np.asarray(trust / trust.sum())

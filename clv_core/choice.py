@@ -127,7 +127,11 @@ def _levels(tried: list[Trial], predictions: list[dict[str, Floats]]) -> dict[st
     """The level of each candidate on the inner windows that it could predict."""
     together = list(zip(predictions, tried, strict=True))
     names = dict.fromkeys(name for known in predictions for name in known)
-    return {name: fit_level([(p[name], one.window.spend, one.weight) for p, one in together if name in p]) for name in names}
+    out = {}
+    for name in names:
+        known = [(p[name], one.window.spend, one.weight, one.window.year_ago) for p, one in together if name in p]
+        out[name] = fit_level([one[:3] for one in known], [one[3] for one in known])
+    return out
 
 
 def _models(s: Snapshot, names: tuple[str, ...]) -> dict[str, OrderModel]:
@@ -149,7 +153,7 @@ def _aging(
         if known:
             inner = np.average([one.orders_missed(name) for one in known], weights=[one.weight for one in known])
             outlooks[name] = outlook(model, s, settings.horizon_weeks, float(inner))
-    return corrections(t, s, outlooks, settings.horizon_weeks, tried[0].window.weeks)
+    return corrections(t, s, outlooks, settings.horizon_weeks, max(one.window.weeks for one in tried))
 
 
 def _best_basket(name: str, tried: list[Trial], settings: ScoreSettings) -> str:

@@ -53,6 +53,16 @@ class Ranking:
             out["mae"] = float(np.sum(w * np.abs(self.predicted - self.actual)) / np.sum(w)) if len(w) else float("nan")
         return out
 
+    def spearman(self) -> float:
+        """The rank correlation, from the sorts that were made: the same as `spearman` of the two arrays."""
+        n = len(self.order)
+        if n < 2:
+            return float("nan")
+        spent, theirs = np.empty(n), np.empty(n)
+        spent[self.order] = self.actual
+        theirs[self.ideal] = _mean_ranks(spent[self.ideal])
+        return _correlation(_mean_ranks(self.predicted), theirs[self.order])
+
     def _groups(self, w: Floats) -> tuple[Floats, Floats]:
         if not len(self.starts):
             return np.zeros(0), np.zeros(0)
@@ -68,32 +78,38 @@ class Ranking:
 
 def metrics(predicted: Floats, actual: Floats, *, money: bool = True) -> dict[str, float]:
     """All figures of RANKED and, with `money`, SCALED (nan where the score is no money or nothing was spent)."""
-    out = {"spearman": spearman(predicted, actual), **Ranking.of(predicted, actual).metrics(money=money)}
+    one = Ranking.of(predicted, actual)
+    out = {"spearman": one.spearman(), **one.metrics(money=money)}
     return {name: out.get(name, float("nan")) for name in (*RANKED, *SCALED)}
 
 
 def spearman(a: Floats, b: Floats) -> float:
     """The rank correlation of two scores, equal values sharing their mean rank; nan when either is constant."""
-    if len(a) < 2:
-        return float("nan")
-    ra, rb = ranks(a), ranks(b)
-    ra, rb = ra - ra.mean(), rb - rb.mean()
-    scale = float(np.sqrt(np.dot(ra, ra) * np.dot(rb, rb)))
-    return float(np.dot(ra, rb)) / scale if scale > 0 else float("nan")
+    return _correlation(ranks(a), ranks(b)) if len(a) >= 2 else float("nan")
 
 
 def ranks(values: Floats) -> Floats:
     """The rank of each value, least first, from 0.5 to n - 0.5; equal values share their mean rank."""
-    n = len(values)
+    order = np.argsort(values, kind="stable")
+    out = np.empty(len(values))
+    out[order] = _mean_ranks(values[order])
+    return out
+
+
+def _mean_ranks(ranked: Floats) -> Floats:
+    """The ranks of sorted values, equal ones sharing theirs."""
+    n = len(ranked)
     if not n:
         return np.zeros(0)
-    order = np.argsort(values, kind="stable")
-    ranked = values[order]
     starts = np.flatnonzero(np.r_[True, ranked[1:] != ranked[:-1]])
     sizes = np.diff(np.r_[starts, n])
-    out = np.empty(n)
-    out[order] = np.repeat(starts + sizes / 2, sizes)
-    return out
+    return np.repeat(starts + sizes / 2, sizes)
+
+
+def _correlation(a: Floats, b: Floats) -> float:
+    a, b = a - a.mean(), b - b.mean()
+    scale = float(np.sqrt((a * a).sum() * (b * b).sum()))  # np.dot would start threads
+    return float((a * b).sum()) / scale if scale > 0 else float("nan")
 
 
 def _area(sizes: Floats, spent: Floats) -> float:

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from clv_core.transactions import Transactions
 
 Floats = NDArray[np.float64]
+YEAR, QUARTER = 365, 91  # days
 
 
 class LeakError(ValueError):
@@ -80,6 +81,7 @@ class Window:
     days: int
     spend: Floats
     orders: Floats
+    year_ago: bool = False  # of the same season as the days that are to be predicted
 
     @property
     def weeks(self) -> float:
@@ -112,19 +114,27 @@ def future(t: Transactions, cut: date, end: date) -> pa.Table:
 
 
 def inner_windows(t: Transactions, as_of: date, horizon_days: int) -> list[Window]:
-    """Up to two windows inside the history: cut in its middle and at two thirds, none longer than the horizon.
+    """Up to two windows inside the history, none longer than the horizon. The first ends at `as_of`, cut in mid-history at the
+    earliest. The second is of the same days a year earlier, where the history holds them with a quarter before; else a third of
+    the history, or, where that is no shorter than the first, the time before the first.
 
     Windows of under two weeks, or in which nobody ordered again, are left out.
     """
     history = (as_of - t.first_day).days + 1
+    latest = min(horizon_days, history // 2)
+    third = history // 3
+    second = (third, third)  # days from the cut to as_of, days of the window
+    if horizon_days <= YEAR <= history - QUARTER:
+        second = (YEAR, horizon_days)
+    elif third > 0.8 * latest:
+        second = (2 * latest, latest)
     out: list[Window] = []
-    for share in (1 / 2, 1 / 3):
-        days = min(horizon_days, int(history * share))
-        if days < 14 or (out and days >= out[-1].days):
+    for back, days in ((latest, latest), second):
+        if days < 14 or any(back == one.days for one in out):
             continue
-        one = window(t, as_of - timedelta(days=days), days, known_until=as_of)
+        one = window(t, as_of - timedelta(days=back), days, known_until=as_of)
         if len(one.past) >= 2 and one.spend.sum() > 0:
-            out.append(one)
+            out.append(replace(one, year_ago=back == YEAR))
     return out
 
 

@@ -145,13 +145,20 @@ def test_steady_rate_recovers_its_rate_and_survives_saving() -> None:
     assert doubled.log_likelihood == pytest.approx(weighted.log_likelihood)
 
 
-def test_inner_windows_end_at_as_of_and_are_never_longer_than_the_horizon() -> None:
+def test_inner_windows_stay_inside_the_history_and_are_never_longer_than_the_horizon() -> None:
     t = orders(shop(300))
     as_of = START + timedelta(days=400)
-    found = inner_windows(t, as_of, 60)
-    assert [one.days for one in found] == [60]
-    assert all(one.past.as_of + timedelta(days=one.days) == as_of for one in inner_windows(t, as_of, 365))
-    assert len(inner_windows(t, as_of, 365)) == 2
+
+    def cuts(day: date, horizon: int) -> list[tuple[int, int, bool]]:
+        found = inner_windows(t, day, horizon)
+        return [((day - one.past.as_of).days, one.days, one.year_ago) for one in found]
+
+    assert cuts(as_of, 365) == [(200, 200, False), (133, 133, False)]
+    assert cuts(as_of, 60) == [(60, 60, False), (120, 60, False)]  # no shorter second one: the sixty days before
+    late = START + timedelta(days=500)  # a year and a quarter: the same days a year earlier
+    assert cuts(late, 60) == [(60, 60, False), (365, 60, True)]
+    assert cuts(late, 365) == [(250, 250, False), (365, 365, True)]
+    assert cuts(late, 400) == [(250, 250, False), (167, 167, False)]
     assert inner_windows(t, START + timedelta(days=10), 365) == []
 
 
