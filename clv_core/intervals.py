@@ -49,15 +49,21 @@ class Spread:
 
 
 def spread(value: Floats, f: Forecast, basket: Basket, model: OrderModel, s: Snapshot) -> Spread:
-    """The spread around `value` (the calibrated expectation); what it has over the forecast counts as further orders."""
-    scale = value / np.maximum(f.value, 1e-12)
-    alive = np.maximum(f.alive, 1e-6)
+    """The spread around `value` (the calibrated expectation).
+
+    What it has over the forecast counts as a higher chance of still being a customer, and once that is sure as further orders;
+    what it lacks counts as fewer orders.
+    """
     none, pairs = model.order_chances(f.weeks, s.x, s.T)
     shape = s.x + (model.parameters["r"].value if "r" in model.parameters else 1.0)
+    known = f.alive > 1e-9  # else their orders have vanished with them: take the mean of a negative binomial of that square
+    each = np.where(known, f.orders / np.maximum(f.alive, 1e-9), np.sqrt(pairs * shape / (1.0 + shape)))
+    orders = np.divide(value, f.basket, out=np.zeros(len(s)), where=f.basket > 0)
+    alive = np.clip(orders / np.maximum(each, 1e-12), np.maximum(f.alive, 1e-9), 1.0)
+    scale = orders / np.maximum(alive * each, 1e-12)
     # The negative binomial with the same chance of none, its mean scaled.
     odds = np.expm1(-np.log(np.maximum(none, 1e-300)) / shape)
     nothing = 1.0 - alive * -np.expm1(-shape * np.log1p(odds * scale))
-    orders = f.orders * scale
     counts = orders + alive * pairs * scale**2
     one, mean = basket.spread(s)
     square = f.basket**2 * (1.0 + mean)

@@ -10,8 +10,9 @@ import pytest
 
 from clv_core.basket import CredibilityBasket
 from clv_core.calibration import Level, fit_level
-from clv_core.forecast import Forecast
+from clv_core.forecast import Forecast, forecast
 from clv_core.intervals import NOMINAL, Spread, fit_probabilities, spread
+from clv_core.models.pareto_nbd import ParetoNbd
 from clv_core.models.steady_rate import SteadyRate
 from clv_core.windows import Snapshot
 
@@ -83,3 +84,16 @@ def test_windows_that_disagree_widen_the_error() -> None:
     agree = fit_level([(real / 2, real, 1.0), (real / 2, real, 1.0)])
     differ = fit_level([(real / 3, real, 1.0), (real, real, 1.0)])
     assert differ.error > 2 * agree.error
+
+
+def test_a_value_that_the_order_model_has_no_room_for_keeps_a_sane_spread() -> None:
+    """A blend may value someone the order model holds for gone: they are then taken to be there, not to order by millions."""
+    model, basket = ParetoNbd.of({"r": 1.0, "alpha": 6.0, "s": 18.0, "beta": 600.0}), CredibilityBasket(20.0, 100.0, 0.0)
+    s = Snapshot(date(2024, 1, 1), pa.array(["a", "b", "c"]), np.array([9.0, 9.0, 0.0]), np.array([20.0, 50.0, 0.0]),
+                 np.array([400.0, 52.0, 52.0]), *(np.full(3, 20.0),) * 3)  # fmt: skip
+    view = forecast(model, basket, s, 26.0)
+    assert view.alive[0] < 1e-9
+    gone = spread(np.array([10.0, 10.0, 10.0]), view, basket, model, s)
+    assert (np.sqrt(gone.variance) < 100.0).all()  # ten times what is expected, not millions
+    double = spread(view.value * 2, view, basket, model, s)
+    assert double.nothing[1] < spread(view.value, view, basket, model, s).nothing[1]
