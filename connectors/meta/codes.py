@@ -138,7 +138,6 @@ CODES: Final = (
         200, 1870050, "ad account belongs to no business", FatalError, "add the ad account to a business portfolio", tag="terms"
     ),
     Code(200, 1870090, "customer-list terms not accepted", FatalError, _TERMS, tag="terms"),
-    Code(200, 1870092, "business-tools terms not accepted", FatalError, _TERMS, tag="terms"),
     Code(1870092, None, "business-tools terms not accepted", FatalError, _TERMS, tag="terms"),
     Code(2655, None, "terms not accepted", FatalError, _TERMS, tag="terms"),
     Code(2663, None, "terms not accepted by this person", FatalError, _TERMS, tag="terms"),

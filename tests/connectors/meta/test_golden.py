@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from datetime import date
+from dataclasses import replace
+from datetime import UTC, date, datetime
 from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,8 +13,8 @@ import pyarrow as pa
 import pytest
 
 from connectors.meta.sandbox.calls import read_body
-from connectors.protocol import AudienceSpec, Batch, LookalikeSpec, Operation
-from tests.connectors.meta.conftest import PLAIN
+from connectors.protocol import AudienceSpec, Batch, LookalikeSpec, Operation, ValueBatch
+from tests.connectors.meta.conftest import PLAIN, digest
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -40,6 +41,7 @@ FULL = {
     "COUNTRY": "79adb2a2fce5c6ba215fe5f27f532d4e7edbac4b6a5e09e1ef3a08084a904621",
     "MADID": "38400000-8cf0-11bd-b23e-10b96e40000d",
 }
+AT = 1_795_300_000  # the fact sheet's example
 THIN = {"EXTERN_ID": "c-1002", "COUNTRY": FULL["COUNTRY"]}
 
 
@@ -142,6 +144,41 @@ def test_reports(connect: Callable[..., MetaConnector], box: MetaSandbox, wire: 
         meta = connect(api_base=wire.server.address, reports=kind)
         list(meta.campaign_days(date(2026, 10, 25), date(2026, 11, 21)))
         check(f"insights_{kind}", wire.last(method, "/act_111/insights"))
+
+
+def test_names_and_lifetimes(connect: Callable[..., MetaConnector], meta: MetaConnector, wire: Wire) -> None:
+    seed = meta.find_or_create(SEED)
+    meta.rename(replace(seed, spec=replace(SEED, name="Seed B 2026-11")))
+    check("update_name", wire.last("POST", f"/{seed.remote_id}"), seed.remote_id)
+    account = {"opt_out_link": "https://shop.example/leave", "customer_file_source": "BOTH_USER_AND_PARTNER_PROVIDED"}
+    connect(api_base=wire.server.address, account=account).find_or_create(replace(PLAIN, membership_days=90))
+    check("create_expiring", wire.last("POST", "/customaudiences"))
+
+
+def test_predicted_values(connect: Callable[..., MetaConnector], box: MetaSandbox, wire: Wire) -> None:
+    box.clock.advance(seconds=AT + 3_600 - box.clock.now().timestamp())
+    meta = connect(api_base=wire.server.address, account={"predicted_value": {"dataset_id": "900100"}})
+    hashed = {
+        "external_id": [digest("user_123"), digest("jane")],
+        "EMAIL": [bytes.fromhex(FULL["EMAIL"])] * 2,
+        "EMAIL#2": [None, digest("jane")],
+        "PHONE": [bytes.fromhex(FULL["PHONE"]), None],
+        "COUNTRY": [bytes.fromhex(FULL["COUNTRY"]), None],
+    }
+    moments = [datetime.fromtimestamp(AT + seconds, UTC) for seconds in (0, 60)]
+    rows = pa.record_batch(
+        {
+            **{name: pa.array(cells, pa.binary(32)) for name, cells in hashed.items()},
+            "event_id": ["av-9001", "av-9002"],
+            "at": pa.array(moments, pa.timestamp("us", "UTC")),
+            "value": pa.array([Decimal("412.70"), Decimal("98.50")], pa.decimal128(18, 2)),
+            "currency": ["USD", "USD"],
+            "limited": [False, True],
+            "order_id": ["9001", "9002"],
+        }
+    )
+    assert meta.send_values(ValueBatch("b", 2, lambda: iter([rows]))).accepted == 2
+    check("append_value", wire.last("POST", "/events"))
 
 
 def test_no_golden_file_is_left_over() -> None:

@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from connectors.neutral import flagged_words
 from connectors.meta.settings import MetaSettings
+from connectors.neutral import flagged_words
 
 TOKEN = {"access_token": "env:META_TOKEN"}
 ACCOUNT = [{"account_id": "111"}]

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import csv
+from pathlib import Path
+
 import pytest
 
 from connectors.errors import (
@@ -18,17 +21,28 @@ from connectors.tiktok.connector import TikTokConnector
 
 from .conftest import Recorded, seed
 
-# The fact sheet's table of return codes, read by hand from TikTok's appendix; 0 and 20001 are answers, not errors.
-DOCUMENTED = """
-40000 40001 40002 40006 40051 40010 40007 40008 40009 40013 40014 40011 40050 40016 40100 40133 40132 40101 40102 40103 40104
-40105 40106 40119 40107 40108 40109 40112 40115 40116 40117 40110 40113 40118 40124 40125 40200 40201 40202 40300 40301 40700
-40900 40905 40906 40907 40908 40909 40910 40914 40915 41000 41001 41002 50000 50002 51305 60001
-"""
-RETRIED = {40016, 40100, 40132, 40133, 40200, 40202, 40700, 50000, 50002, 51305, 60001}
+DATA = Path(__file__).parents[2] / "data"
+CLASSES = {
+    "fatal": FatalError,
+    "text": FatalError,
+    "config": ConfigurationError,
+    "retry": RetriableError,
+    "later": NotReadyError,
+    "unknown": OutcomeUnknownError,
+}
 
 
-def test_the_table_is_complete() -> None:
-    assert set(CODES) == {int(one) for one in DOCUMENTED.split()}
+def sheet() -> dict[int, str]:
+    """Code -> class, as the fact sheet's table of return codes says; 0 and 20001 are answers, not errors."""
+    with (DATA / "tiktok_codes.csv").open() as file:
+        return {int(row["code"]): row["class"] for row in csv.DictReader(file)}
+
+
+RETRIED = {code for code, kind in sheet().items() if kind == "retry"}
+
+
+def test_the_table_is_the_fact_sheets() -> None:
+    assert {code: entry.error for code, entry in CODES.items()} == {code: CLASSES[kind] for code, kind in sheet().items()}
 
 
 def test_every_entry_says_what_to_do() -> None:

@@ -4,19 +4,23 @@ from __future__ import annotations
 
 import json
 import re
-from datetime import date
+from dataclasses import replace
+from datetime import UTC, date, datetime
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
 import pytest
 
-from connectors.protocol import LookalikeSpec, Operation
+from connectors.protocol import LookalikeSpec, Operation, ValueBatch
 from connectors.sandbox import Request
 from connectors.tiktok.connector import TikTokConnector
 from connectors.tiktok.sandbox.files import multipart
 
-from .conftest import Connect, Recorded, batch, digest, exclusion, made, people, seed
+from .conftest import ADVERTISER, Connect, Recorded, batch, digest, exclusion, made, people, seed
 
+AT = 1_795_300_000
 GOLDEN = Path(__file__).parents[2] / "golden" / "tiktok"
 
 
@@ -116,6 +120,47 @@ def test_report_task(sandbox: Recorded, tiktok: TikTokConnector) -> None:
     list(tiktok.campaign_days(day.replace(day=1), day))
     (body,) = sandbox.bodies("/report/task/create/")
     assert {**body, "start_date": "<first>", "end_date": "<last>"} == golden("report_task_create")
+
+
+def test_a_new_name(sandbox: Recorded, tiktok: TikTokConnector) -> None:
+    handle = made(tiktok, sandbox)
+    tiktok.rename(replace(handle, spec=seed("ltv-t1-2026w48")))
+    (body,) = sandbox.bodies("/custom_audience/update/")
+    assert plain(body, audience=handle.remote_id) == golden("custom_audience_rename")
+
+
+def test_a_refreshed_lookalike(sandbox: Recorded, tiktok: TikTokConnector) -> None:
+    found = tiktok.find_or_create_lookalike(made(tiktok, sandbox), LookalikeSpec("l", "lal-t1-US", ("US",)))
+    tiktok.refresh_lookalike(found)
+    (body,) = sandbox.bodies("/lookalike/update/")
+    assert plain(body, lookalike=found.remote_id) == golden("lookalike_refresh")
+
+
+def test_predicted_values(sandbox: Recorded, connect: Connect) -> None:
+    sandbox.clock.advance(seconds=AT + 3_600 - sandbox.clock.now().timestamp())
+    wanted = {"pixel_code": "C4ABCDEFGH0123456789", "page_url": "https://shop.example/"}
+    tiktok = connect({"account_id": ADVERTISER, "predicted_value": wanted})
+    hashed = {
+        "external_id": [digest("user_123"), digest("jane")],
+        "EMAIL": [digest("janedoe@gmail.com")] * 2,
+        "EMAIL#2": [None, digest("alice_abc@gmail.com")],
+        "PHONE": [digest("+12133734253"), None],
+    }
+    moments = [datetime.fromtimestamp(AT + seconds, UTC) for seconds in (0, 60)]
+    rows = pa.record_batch(
+        {
+            **{name: pa.array(cells, pa.binary(32)) for name, cells in hashed.items()},
+            "event_id": ["pv-9001", "pv-9002"],
+            "at": pa.array(moments, pa.timestamp("us", "UTC")),
+            "value": pa.array([Decimal("412.70"), Decimal("98.50")], pa.decimal128(18, 2)),
+            "currency": ["USD", "USD"],
+            "limited": [False, True],
+            "click_id": ["E.C.P.x", None],
+        }
+    )
+    assert tiktok.send_values(ValueBatch("b", 2, lambda: iter([rows]))).accepted == 2
+    (body,) = sandbox.bodies("/event/track/")
+    assert body == golden("event_track")
 
 
 def test_every_golden_body_is_used() -> None:
