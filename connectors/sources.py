@@ -235,22 +235,13 @@ def _sqlite(path: Path, sql: str, source: TableSource) -> Any:
 
 
 def _warehouse(url: str, sql: str, source: TableSource) -> Any:
+    from connectors import warehouse
+
     try:
-        import ibis
-    except ImportError:
-        raise ConfigurationError(
-            "a warehouse needs the extra `warehouse`", remedy="pip install 'clv-audience-sync[warehouse]'", place=_place(source)
-        ) from None
-    try:
-        connection = ibis.connect(url)
-        if connection.name == "duckdb":  # Ibis reads it through a method that DuckDB 2 no longer has
-            return connection.con.sql(sql).to_arrow_table()
-        return connection.sql(sql).to_pyarrow()
-    except Exception as error:
-        # the driver's text may hold the URL with its password
-        raise ConfigurationError(
-            f"the query failed ({type(error).__name__})", remedy="check the URL and the SQL", place=_place(source)
-        ) from None
+        with warehouse.connected(url, "the query failed", "check the URL and the SQL") as connection:
+            return warehouse.query(connection, sql)
+    except ConfigurationError as error:
+        raise ConfigurationError(error.message, remedy=error.remedy, place=_place(source)) from None
 
 
 def _file(source: TableSource, folder: Path) -> Path:

@@ -19,6 +19,7 @@ from connectors.settings import reveal
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Sequence
+    from contextlib import AbstractContextManager
     from pathlib import Path
 
     import pyarrow as pa
@@ -260,8 +261,8 @@ def _put_warehouse(connection: Any, name: str, table: pa.Table) -> None:
         _put_duckdb(connection.con, name, table)
         return
     schema, bare = _parts(name)
-    if bare in connection.list_tables(database=schema):
-        _check_ours(name, connection.table(bare, database=schema).columns)
+    held = list(connection.table(bare, database=schema).columns) if bare in connection.list_tables(database=schema) else []
+    _check_ours(name, held)
     if not hasattr(connection, "begin"):
         connection.create_table(bare, table, database=schema, overwrite=True)
         return
@@ -272,6 +273,11 @@ def _put_warehouse(connection: Any, name: str, table: pa.Table) -> None:
     connection.create_table(stage, schema=table.schema, database=schema)
     connection.insert(stage, table, database=schema)
     with connection.begin() as cursor:
+        if held == table.column_names:  # emptied and filled rather than dropped: grants and views on it stay
+            cursor.execute(f"DELETE FROM {old}")
+            cursor.execute(f"INSERT INTO {old} SELECT * FROM {new}")
+            cursor.execute(f"DROP TABLE {new}")
+            return
         cursor.execute(f"DROP TABLE IF EXISTS {old}")
         cursor.execute(f"ALTER TABLE {new} RENAME TO {_in_dialect(connection, None, bare)}")
 
@@ -282,27 +288,13 @@ def _in_dialect(connection: Any, schema: str | None, name: str) -> str:
     return str(sqlglot.exp.table_(name, db=schema, quoted=True).sql(connection.dialect))
 
 
-@contextmanager
-def _warehouse(reference: str) -> Iterator[Any]:
+def _warehouse(reference: str) -> AbstractContextManager[Any]:
     """An Ibis connection; errors say their kind only, since a driver's text may hold the URL with its password."""
-    try:
-        import ibis
-    except ImportError:
-        remedy = "pip install 'clv-audience-sync[warehouse]'"
-        raise ConfigurationError("write_back: a warehouse needs the extra `warehouse`", remedy=remedy) from None
+    from connectors import warehouse
+
     url = reveal(reference, field="write_back.database")
-    try:
-        connection = ibis.connect(url)
-        try:
-            yield connection
-        finally:
-            connection.disconnect()
-    except ConfigurationError:
-        raise
-    except Exception as error:
-        kind = type(error).__name__
-        remedy = "check the URL, and that the account may make and replace the table"
-        raise ConfigurationError(f"write_back: the warehouse refused ({kind})", remedy=remedy) from None
+    remedy = "check the URL, and that the account may make and replace the table"
+    return warehouse.connected(url, "write_back: the warehouse refused", remedy)
 
 
 @contextmanager

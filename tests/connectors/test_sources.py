@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import sqlite3
+import sys
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -119,6 +121,34 @@ def test_a_warehouse_is_read_by_its_url(tmp_path: Path, monkeypatch: pytest.Monk
     monkeypatch.setenv("WAREHOUSE_URL", f"{kind}://{path}")
     source = TableSource(sql="SELECT * FROM people", database="env:WAREHOUSE_URL")
     assert sources.contacts(source, tmp_path)["email"].to_pylist() == [["jane@example.com"]]
+
+
+def test_a_query_runs_as_written_and_whatever_its_types(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing is made in the database (a replica would refuse it), and mixed columns are text."""
+    path = tmp_path / "shop.sqlite"
+    with closing(sqlite3.connect(path)) as connection:
+        connection.execute("CREATE TABLE orders (customer_id, amount)")
+        rows = [(number, "12.50" if number % 2 else 3) for number in range(120_001)]
+        connection.executemany("INSERT INTO orders VALUES (?, ?)", rows)
+        connection.commit()
+    path.chmod(0o400)
+    monkeypatch.setenv("WAREHOUSE_URL", f"sqlite://{path}")
+    source = TableSource(sql="SELECT * FROM orders ORDER BY customer_id", database="env:WAREHOUSE_URL")
+    found = sources.orders(source, tmp_path)
+    assert not isinstance(found, Path)
+    assert found.num_rows == 120_001
+    assert found["amount"].slice(0, 2).to_pylist() == ["3", "12.50"]
+    none = TableSource(sql="SELECT * FROM orders WHERE customer_id < 0", database="env:WAREHOUSE_URL")
+    assert sources.orders(none, tmp_path).column_names == ["customer_id", "amount"]  # type: ignore[union-attr]
+
+
+def test_a_missing_driver_says_how_to_get_it(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setitem(sys.modules, "psycopg", None)
+    monkeypatch.setenv("WAREHOUSE_URL", "postgresql://shop:secretpw@127.0.0.1:1/shop")
+    with pytest.raises(ConfigurationError, match="driver for postgresql is not installed") as caught:
+        sources.orders(TableSource(sql="SELECT 1", database="env:WAREHOUSE_URL"), tmp_path)
+    assert caught.value.remedy == "pip install 'ibis-framework[postgres]'"
+    assert "secretpw" not in str(caught.value)
 
 
 def test_a_bad_row_never_becomes_the_header_nor_part_of_a_message(tmp_path: Path) -> None:
