@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from connectors.errors import ConfigurationError, FatalError, NotReadyError, OutcomeUnknownError, RemovalRefusedError
+from connectors.meta import CAPABILITIES
 from connectors.protocol import AudienceHandle, AudienceSpec, AudienceState, Operation
 from tests.connectors.meta.conftest import PLAIN, SEED, batch_of, digest, held
 
@@ -313,3 +314,33 @@ def test_external_ids_travel_only_when_opted_in(connect: Callable[..., MetaConne
     gone = batch_of(connector, Operation.REMOVE, range(9), delivery=8, filled=("EXTERN_ID",))
     connector.send(audience, gone)
     assert len(held(box, audience)) == 191
+
+
+def test_an_audience_takes_a_new_name_and_keeps_its_members(connector: MetaConnector, box: MetaSandbox) -> None:
+    audience = connector.find_or_create(PLAIN)
+    connector.send(audience, batch_of(connector, Operation.ADD, range(200), values=False))
+    connector.rename(replace(audience, spec=replace(PLAIN, name="Customers B", description="since May")))
+    (held_now,) = box.audiences.values()
+    assert (held_now.name, held_now.description, len(held_now.members)) == ("Customers B", "since May", 200)
+    assert connector.find_or_create(replace(PLAIN, name="Customers B")).remote_id == audience.remote_id
+
+
+def test_a_name_that_meta_would_block_is_never_given(connector: MetaConnector, box: MetaSandbox) -> None:
+    audience = connector.find_or_create(PLAIN)
+    with pytest.raises(ConfigurationError, match="neutrally"):
+        connector.rename(replace(audience, spec=replace(PLAIN, name="Big debts")))
+    assert box.audiences[audience.remote_id].name == PLAIN.name
+
+
+def test_a_seed_of_lookalikes_keeps_its_name(connector: MetaConnector, box: MetaSandbox) -> None:
+    audience = connector.find_or_create(PLAIN)
+    box.new_audience("111", "Look", "LOOKALIKE").origin = audience.remote_id
+    with pytest.raises(FatalError, match="lookalikes are built on it"):
+        connector.rename(replace(audience, spec=replace(PLAIN, name="Customers B")))
+
+
+def test_a_lifetime_of_members_is_metas_retention(connector: MetaConnector, box: MetaSandbox) -> None:
+    audience = connector.find_or_create(replace(PLAIN, membership_days=180))
+    assert box.audiences[audience.remote_id].extra["retention_days"] == 180
+    assert CAPABILITIES.longest_membership == 180
+    assert "retention_days" not in box.audiences[connector.find_or_create(SEED).remote_id].extra

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from connectors.errors import ConfigurationError, FatalError, NotReadyError, OutcomeUnknownError
+from connectors.errors import ConfigurationError, FatalError, NotReadyError, OutcomeUnknownError, SeedInUseError
 from connectors.meta.lookalikes import lookalike_spec
-from connectors.protocol import AudienceHandle, LookalikeSpec, Operation
-from tests.connectors.meta.conftest import batch_of
+from connectors.protocol import AudienceHandle, AudienceSpec, LookalikeSpec, Operation
+from tests.connectors.meta.conftest import SEED, batch_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -171,12 +171,74 @@ def test_another_2654_is_no_duplicate(connector: MetaConnector, box: MetaSandbox
         connector.find_or_create_lookalike(ready, LOOK)
 
 
-def test_a_seed_with_lookalikes_can_not_be_deleted(connector: MetaConnector, ready: AudienceHandle) -> None:
-    made = connector.find_or_create_lookalike(ready, LOOK)
-    with pytest.raises(FatalError, match="lookalikes first"):
+def test_a_seed_with_lookalikes_is_not_deleted_and_says_which(connector: MetaConnector, ready: AudienceHandle) -> None:
+    first = connector.find_or_create_lookalike(ready, LOOK)
+    second = connector.find_or_create_lookalike(ready, replace(LOOK, name="Look B", ratio=0.02))
+    with pytest.raises(SeedInUseError, match="lookalikes first") as caught:
         connector.delete(ready)
-    connector.delete(made)
+    assert caught.value.code == "2656"
+    assert set(caught.value.lookalikes) == {first.remote_id, second.remote_id}
+    connector.delete(first)
+    connector.delete(second)
     connector.delete(ready)
+
+
+def test_a_seed_in_use_is_said_to_be_so_also_when_its_lookalikes_are_not_told(
+    connector: MetaConnector, box: MetaSandbox, ready: AudienceHandle
+) -> None:
+    connector.find_or_create_lookalike(ready, LOOK)
+    box.faults.add(match=f"GET /v26.0/{ready.remote_id}", detail={"code": 10})
+    with pytest.raises(SeedInUseError) as caught:
+        connector.delete(ready)
+    assert caught.value.lookalikes == ()
+
+
+def test_a_new_seed_gets_a_lookalike_of_its_own_beside_the_old_ones(
+    connector: MetaConnector, box: MetaSandbox, ready: AudienceHandle
+) -> None:
+    old = connector.find_or_create_lookalike(ready, LOOK)
+    seed = connector.find_or_create(replace(SEED, name="Seed B"))
+    connector.send(seed, batch_of(connector, Operation.ADD, range(1_000), delivery=8))
+    box.clock.advance(hours=2)
+    made = connector.find_or_create_lookalike(seed, LOOK)
+    assert made.remote_id != old.remote_id
+    assert box.audiences[made.remote_id].name == f"Look A ({seed.remote_id})"
+    assert connector.find_or_create_lookalike(seed, LOOK).remote_id == made.remote_id
+    assert connector.find_or_create_lookalike(ready, LOOK).remote_id == old.remote_id
+
+
+def test_a_lookalike_has_a_status_like_any_audience(connector: MetaConnector, box: MetaSandbox, ready: AudienceHandle) -> None:
+    made = connector.find_or_create_lookalike(ready, LOOK)
+    fresh = connector.status(made)
+    assert (fresh.state.value, fresh.lower, "populating" in fresh.detail) == ("ready", None, True)
+    box.clock.advance(hours=7)
+    grown = connector.status(made)
+    assert (grown.lower, grown.updated is not None) == (2_000_000, True)
+    box.audiences[made.remote_id].forced_status = 450
+    assert connector.status(made).state.value == "blocked"
+    connector.delete(made)
+    assert connector.status(made).state.value == "missing"
+
+
+@pytest.mark.parametrize(
+    ("spec", "words"),
+    [
+        (LOOK, ""),
+        (replace(LOOK, name="Like our wealthy"), "neutrally"),
+        (replace(LOOK, ratio=0.015), "steps of 0.01"),
+        (replace(LOOK, countries=()), "names no country"),
+        (SEED, ""),
+        (replace(SEED, name="High income people"), "'income'"),
+        (replace(SEED, description="with diabetes"), "'diabetes'"),
+    ],
+)
+def test_what_meta_would_refuse_is_foreseen(
+    connector: MetaConnector, box: MetaSandbox, spec: LookalikeSpec | AudienceSpec, words: str
+) -> None:
+    said = connector.objection(spec)
+    assert words in said
+    assert bool(said) is bool(words)
+    assert box.requests == []
 
 
 def test_international_seeds_are_a_setting(

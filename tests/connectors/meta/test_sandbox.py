@@ -93,6 +93,8 @@ def test_rows_received_are_told_by_batch_or_by_session(
         ({**CUSTOM, "is_value_based": "maybe"}, (100, None)),
         ({**CUSTOM, "retention_days": 181}, (100, None)),
         ({**CUSTOM, "audience_labels": ["RICH"]}, (100, None)),
+        ({**CUSTOM, "retention_days": 0}, (100, None)),
+        ({**CUSTOM, "opt_out_link": "our page"}, (100, None)),
         ({**CUSTOM, "surprise": 1}, (100, None)),
     ],
 )
@@ -107,11 +109,27 @@ def test_terms_and_permission_to_create(http_: Http, box: MetaSandbox) -> None:
     account.value_tos = False
     assert http_.refused("POST", EDGE, {**CUSTOM, "is_value_based": 1}) == (200, 1870090)
     assert http_("GET", "/v26.0/act_111?fields=tos_accepted")[1]["tos_accepted"] == {"custom_audience_tos": 1}
+    made = http_("POST", EDGE, CUSTOM)[1]["id"]
     account.tos = False
     assert http_.refused("POST", EDGE, CUSTOM) == (200, 1870034)
+    assert http_.refused("POST", f"/v26.0/{made}", {"name": "New"}) == (200, 1870034)
     assert http_("GET", "/v26.0/act_111?fields=tos_accepted")[1]["tos_accepted"] == {}
+    account.tos, account.business = True, False
+    assert http_.refused("POST", EDGE, CUSTOM) == (200, 1870050)
     account.may_write = False
     assert http_.refused("POST", EDGE, CUSTOM) == (2654, 1713092)
+
+
+@pytest.mark.parametrize("lacking", ["business", "tos"])
+def test_removing_everywhere_does_nothing_for_some_accounts(http_: Http, box: MetaSandbox, plain: str, lacking: str) -> None:
+    fill(http_, plain, 150)
+    setattr(box.account("111"), lacking, False)
+    body = {"payload": {"schema": ["EMAIL"], "data": [[mail(1)]]}}
+    assert http_("DELETE", "/v26.0/act_111/usersofanyaudience", body)[0] == 200
+    assert len(box.audiences[plain].members) == 150
+    setattr(box.account("111"), lacking, True)
+    assert http_("DELETE", "/v26.0/act_111/usersofanyaudience", body)[0] == 200
+    assert len(box.audiences[plain].members) == 149
 
 
 def test_five_hundred_lists_are_the_most(http_: Http, box: MetaSandbox) -> None:

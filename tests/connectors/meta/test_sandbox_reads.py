@@ -112,6 +112,49 @@ def test_only_the_id_is_told_unless_asked(http_: Http, plain: str) -> None:
     assert http_.refused("DELETE", f"/v26.0/{plain}") == (100, 33)
 
 
+def test_lookalikes_and_their_seeds_can_not_be_edited(http_: Http, plain: str, look: Callable[..., dict[str, Any]]) -> None:
+    made = http_("POST", EDGE, look(ratio=0.01, country="US"))[1]["id"]
+    assert http_.refused("POST", f"/v26.0/{made}", {"name": "New"}) == (100, 1713228)
+    assert http_.refused("POST", f"/v26.0/{plain}", {"name": "New"}) == (2656, None)
+    assert http_("GET", f"/v26.0/{plain}?fields=lookalike_audience_ids")[1]["lookalike_audience_ids"] == [made]
+
+
+@pytest.mark.parametrize(
+    "change", [{"retention_days": 181}, {"opt_out_link": "shop"}, {"subtype": "CUSTOM"}, {"lookalike_spec": {}}, {"name": ""}]
+)
+def test_edits_refused(http_: Http, box: MetaSandbox, plain: str, change: dict[str, Any]) -> None:
+    assert http_.refused("POST", f"/v26.0/{plain}", change) == (100, None)
+    assert box.audiences[plain].name == "Seed"
+
+
+def test_lookalikes_have_a_limit_of_their_own(http_: Http, box: MetaSandbox, look: Callable[..., dict[str, Any]]) -> None:
+    for number in range(500):
+        box.new_audience("111", f"Look {number}", "LOOKALIKE").spec = {"ratio": 0.01, "target_countries": ["FR"]}
+    assert http_.refused("POST", EDGE, look("One more", ratio=0.01, country="US")) == (2654, None)
+    assert http_("POST", EDGE, {**CUSTOM, "name": "A list"})[0] == 200
+
+
+def test_a_dataset_is_read_and_refused(http_: Http, box: MetaSandbox) -> None:
+    box.datasets = {"777": "Shop"}
+    assert http_("GET", "/v26.0/777?fields=id,name")[1] == {"name": "Shop", "id": "777"}
+    assert http_.refused("GET", "/v26.0/777?fields=owner") == (100, None)
+    assert http_.refused("GET", "/v26.0/778?fields=id,name") == (100, 33)
+    assert http_.refused("POST", "/v26.0/778/events", {"data": [{}]}) == (100, 33)
+
+
+def test_an_hour_of_reports_can_be_used_up(http_: Http, box: MetaSandbox) -> None:
+    box.tier = TIERS["limited"]
+    account = box.account("111")
+    account.hour, account.insights_calls = int(box.clock.now().timestamp() // 3600), 600
+    assert http_.refused("GET", report()) == (80000, 2446079)
+    told = json.loads(http_.headers["X-Business-Use-Case-Usage"])["111"]
+    assert [one["call_count"] for one in told if one["type"] == "ads_insights"] == [100]
+    assert json.loads(http_.headers["X-FB-Ads-Insights-Throttle"])["acc_id_util_pct"] == 100
+    assert http_("GET", EDGE)[0] == 200  # audiences are counted apart
+    box.clock.advance(hours=1)
+    assert http_("GET", report())[0] == 200
+
+
 def report(**params: Any) -> str:
     return "/v26.0/act_111/insights?" + urlencode(
         {name: one if isinstance(one, str) else json.dumps(one) for name, one in params.items()}
