@@ -51,11 +51,16 @@ CAPABILITIES = Capabilities(
     longest_membership=540,
     settles=True,
     mixed_operations=False,
+    concurrent_batches=4,  # requests stand for themselves; 300 a minute is kept by the client
     lookalike_minimum=100,
     lookalike_immutable=True,
     report_history_days=37 * 30,
     report_restatement_days=30,
     click_parameters=("gclid", "gbraid", "wbraid"),
+    after_removal=(
+        "Google says within a day whether it took a removal and may need 48 hours to work it off; lookalikes follow their seed "
+        "within 2 days"
+    ),
     predicted_values=True,
     value_batch_rows=2_000,
     value_age_days=28,

@@ -67,7 +67,7 @@ class GoogleConnector:
         if settings.members_api == "ads_jobs":
             self._members = Jobs(self.client)
             operations = capabilities.operations - {Operation.REPLACE}
-            self.capabilities = replace(self.capabilities, operations=operations)
+            self.capabilities = replace(self.capabilities, operations=operations, concurrent_batches=1)  # one call per job
         self._values = Values(self.client)
         self._results = Results(self.client, now)
 

@@ -79,7 +79,9 @@ class Chain:
         if name == "tiktok":
             connector._client._pacer._clock = lambda: time.monotonic() + self.passed + sum(self.waits)
         if self.path != "tiktok-file":
-            connector.capabilities = replace(connector.capabilities, batch_rows=1)
+            connector.capabilities = replace(
+                connector.capabilities, batch_rows=1, concurrent_batches=1
+            )  # one at a time: waits are counted
         return connector
 
     def run(self) -> dict[str, Any]:

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
     from connectors.meta.sandbox import MetaSandbox
     from connectors.meta.sandbox.calls import Call
+    from connectors.meta.sandbox.insights import Report
 
 SOURCES: Final = ("USER_PROVIDED_ONLY", "PARTNER_PROVIDED_ONLY", "BOTH_USER_AND_PARTNER_PROVIDED")
 MAXIMUM: Final = 500
@@ -141,7 +142,7 @@ def listing(box: MetaSandbox, account: Account, call: Call) -> dict[str, Any]:
     return page([read(box, one, call.fields()) for one in held], limit, call)
 
 
-def page(rows: list[dict[str, Any]], limit: int, call: Call) -> dict[str, Any]:
+def page(rows: list[dict[str, Any]] | Report, limit: int, call: Call) -> dict[str, Any]:
     """A page of rows with cursors; `next` only where more follows."""
     after = call.params.get("after")
     try:

@@ -43,10 +43,36 @@ class Run:
     outcome: str
     created: datetime
     polls: int = 0
+    report: Report | None = None
+
+
+@dataclass
+class Report:
+    """A checked report request and the campaign rows that go into each of its rows, in order."""
+
+    account: Account
+    params: dict[str, Any]
+    fields: list[str]
+    span: tuple[date, date]
+    windows: list[str]
+    groups: list[tuple[tuple[str, ...], list[dict[str, Any]]]]
+
+    def __len__(self) -> int:
+        return len(self.groups)
+
+    def __getitem__(self, part: slice) -> list[dict[str, Any]]:
+        """These rows as Meta shows them."""
+        made = [_row(self.account, key, group, self.params, self.span, self.windows) for key, group in self.groups[part]]
+        return [{name: one[name] for name in (*self.fields, "date_start", "date_stop") if name in one} for one in made]
 
 
 def rows(box: MetaSandbox, account: Account, params: dict[str, Any], call: Call) -> dict[str, Any]:
     """One page of a report."""
+    return page(report(box, account, params), int(params.get("limit") or 25), call)
+
+
+def report(box: MetaSandbox, account: Account, params: dict[str, Any]) -> Report:
+    """The report that was asked for; raises GraphError for a request that Meta refuses."""
     level = str(params.get("level") or "account")
     if level not in LEVELS:
         raise GraphError(100, "Invalid parameter: level")
@@ -65,9 +91,7 @@ def rows(box: MetaSandbox, account: Account, params: dict[str, Any], call: Call)
         groups.setdefault((start.isoformat(), *names), []).append(row)
     if len(groups) > box.report_limit:
         raise GraphError(100, "Please reduce the amount of data you're asking for", 1487534)
-    made = [_row(account, key, group, params, (since, until), windows) for key, group in sorted(groups.items())]
-    shown = [{name: one[name] for name in (*fields, "date_start", "date_stop") if name in one} for one in made]
-    return page(shown, int(params.get("limit") or 25), call)
+    return Report(account, params, fields, (since, until), windows, sorted(groups.items()))
 
 
 def start_run(box: MetaSandbox, account: Account, params: dict[str, Any]) -> dict[str, Any]:
@@ -100,8 +124,9 @@ def run_rows(box: MetaSandbox, run: Run, call: Call) -> dict[str, Any]:
     """One page of a finished run."""
     if run.outcome != "Job Completed" or run.polls <= min(box.run_polls, 3):
         raise GraphError(2601, "Loading Async Report Run data failed", 1815107, is_transient=True)
-    paging = {name: call.params[name] for name in ("limit", "after") if name in call.params}
-    return rows(box, box.account(run.account), run.params | paging, call)
+    if run.report is None:
+        run.report = report(box, box.account(run.account), run.params)
+    return page(run.report, int(call.params.get("limit") or run.params.get("limit") or 25), call)
 
 
 def _fields(params: dict[str, Any]) -> list[str]:
