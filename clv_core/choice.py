@@ -39,7 +39,10 @@ if TYPE_CHECKING:
 Floats = NDArray[np.float64]
 BLEND = "blend"
 ANCHORS = ("pareto_nbd", "mbg_nbd", "bg_nbd")
-UNCALIBRATED = "the history is too short for an inner window: order values and level are not calibrated, check the totals"
+UNCALIBRATED = (
+    "nothing inside the history to choose by (too short, or hardly anybody came back and paid): the model is the default, "
+    "order values and level are not calibrated; check the totals"
+)
 
 
 @dataclass(frozen=True, slots=True)

@@ -73,13 +73,16 @@ def fit_orders(name: str, s: Snapshot) -> OrderModel:
 
 def fit_first(names: tuple[str, ...], s: Snapshot) -> tuple[OrderModel, list[str]]:
     """The first model that can be fitted, and why others could not; SteadyRate when none can."""
-    refused: list[str] = []
+    refused: dict[str, list[str]] = {}
+    model: OrderModel | None = None
     for name in names:
         try:
-            return fit_orders(name, s), refused
+            model = fit_orders(name, s)
+            break
         except CannotFitError as error:
-            refused.append(f"{name} not used: {error}")
-    return SteadyRate.fit(s.x, s.t_x, s.T), refused
+            refused.setdefault(str(error), []).append(name)
+    told = [f"{', '.join(those)} not used: {why}" for why, those in refused.items()]
+    return model or SteadyRate.fit(s.x, s.t_x, s.T), told
 
 
 def fit_basket_or_credibility(name: str, s: Snapshot) -> tuple[Basket, list[str]]:

@@ -49,7 +49,7 @@ class Ranking:
             paid = np.add.reduceat(w * self.predicted, self.starts) if len(self.starts) else np.zeros(0)
             total = float(spent.sum())
             out["decile_wape"] = _decile_wape(by_group, paid, spent)
-            out["bias"] = float(paid.sum()) / total if total else float("nan")
+            out["bias"] = float(paid.sum()) / total if total > 0 else float("nan")
             out["mae"] = float(np.sum(w * np.abs(self.predicted - self.actual)) / np.sum(w)) if len(w) else float("nan")
         return out
 

@@ -79,11 +79,13 @@ def trials(
     warnings: list[str] = []
     for one in inner_windows(t, as_of, settings.horizon_days):
         trial = Trial(one)
+        refused: dict[str, list[str]] = {}
         for name in order_models:
             try:
                 trial.models[name] = fit_orders(name, one.past)
             except CannotFitError as error:
-                warnings.append(f"inner window from {one.past.as_of}: {name}: {error}")
+                refused.setdefault(str(error), []).append(name)
+        warnings += [f"{', '.join(names)} not tried as of {one.past.as_of}: {why}" for why, names in refused.items()]
         if not trial.models:
             trial.models[order_models[0]] = SteadyRate.fit(one.past.x, one.past.t_x, one.past.T)
         for basket in settings.baskets:

@@ -22,6 +22,7 @@ from clv_core.forecast import forecast
 from clv_core.heuristics import HEURISTICS
 from clv_core.metrics import Ranking, bootstrap, decile_table, metrics
 from clv_core.score_settings import LEARNER, ORDER_MODELS, GateRules, ScoreSettings
+from clv_core.shortfall import explained
 from clv_core.transactions import InputError
 from clv_core.valuation import Fit, blended, fit
 from clv_core.windows import Window, window
@@ -29,6 +30,7 @@ from clv_core.windows import Window, window
 if TYPE_CHECKING:
     import pyarrow as pa
 
+    from clv_core.forecast import Forecast
     from clv_core.transactions import Transactions
 
 Floats = NDArray[np.float64]
@@ -84,6 +86,8 @@ def backtest(
     chosen = found.anchor.model.name if choice.model == choice.order_model else choice.model
     rows = _rows(found, held_out, choice, chosen, settings)
     deciles = decile_table(found.scores[chosen], held_out.spend)
+    best = next(row for row in rows if row["chosen"])
+    warnings += explained(best, held_out, found.view, (split - t.first_day).days + 1)
     warnings += [*choice.warnings, *found.anchor.warnings]
     return Backtest(split, days, len(held_out.past), rows, deciles, chosen, choice, tuple(dict.fromkeys(warnings)))
 
@@ -100,7 +104,9 @@ def gate(result: Backtest, rules: GateRules) -> GateResult:
                 f"{past['top20_capture']:.1%}: worse beyond noise"
             )
     if np.isnan(row["bias"]):
-        reasons.append(f"nobody spent anything in the {result.horizon_days} days after {result.split}: nothing to judge by")
+        reasons.append(
+            f"nobody spent anything, net of refunds, in the {result.horizon_days} days after {result.split}: no way to judge"
+        )
     elif not rules.total_low <= row["bias"] <= rules.total_high:
         reasons.append(
             f"{row['model']} predicted {row['bias']:.2f} of the realised total; "
@@ -111,8 +117,12 @@ def gate(result: Backtest, rules: GateRules) -> GateResult:
 
 def _split(t: Transactions, split: date | None, horizon_days: int) -> tuple[date, int, list[str]]:
     history = (t.last_day - t.first_day).days
+    if not history:
+        raise InputError(
+            f"backtest: all orders are of one day, {t.first_day}: nothing can be held out", remedy="give a longer history"
+        )
     if split is None:
-        split = t.last_day - timedelta(days=min(horizon_days, history // 2))
+        split = t.last_day - timedelta(days=min(horizon_days, max(history // 2, 1)))
     if not t.first_day <= split < t.last_day:
         raise InputError(
             f"backtest: split day {split} must lie from {t.first_day} to before {t.last_day}", remedy="choose another --split"
@@ -125,12 +135,13 @@ def _split(t: Transactions, split: date | None, horizon_days: int) -> tuple[date
 
 @dataclass(frozen=True, slots=True)
 class Candidates:
-    """Holdout predictions by name, the fits behind them, which of them are money, and the choice's order model."""
+    """Holdout predictions by name, the fits behind them, which of them are money, the choice's order model and its view."""
 
     scores: dict[str, Floats]
     fits: dict[str, Fit]
     money: set[str]
     anchor: Fit
+    view: Forecast
 
 
 def _candidates(
@@ -157,7 +168,7 @@ def _candidates(
     if len(settings.candidates) > 1 and BLEND in choice.levels:
         scores[BLEND] = blended(t, s, views, choice, engagement) * choice.levels[BLEND].factor
     money = set(scores)
-    return Candidates(scores | {name: rule(s) for name, rule in HEURISTICS.items()}, fits, money, anchor)
+    return Candidates(scores | {name: rule(s) for name, rule in HEURISTICS.items()}, fits, money, anchor, view)
 
 
 def _rows(found: Candidates, held_out: Window, choice: Choice, chosen: str, settings: ScoreSettings) -> list[dict[str, Any]]:

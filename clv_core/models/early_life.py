@@ -65,7 +65,8 @@ class EarlyLife:
         bought = np.concatenate([one.spend > 0 for one in lessons]) if lessons else np.zeros(0, bool)
         if len(bought) < 200 or int(bought.sum()) < 50 or bool(bought.all()):
             raise CannotFitError(
-                f"early_life: {len(bought)} customers to learn from, {int(bought.sum())} ordered again; 200 and 50 needed"
+                f"early_life left out: it needs 200 customers to learn from, of whom 50 or more but not all spent again; "
+                f"there were {len(bought)}, of whom {int(bought.sum())} did"
             )
         codes = _codes(lessons)
         typical = max(float(np.mean(np.concatenate([one.past.first_value for one in lessons]))), 1e-9)

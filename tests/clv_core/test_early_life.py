@@ -107,7 +107,7 @@ def test_engagement_without_dates_is_refused() -> None:
 
 
 def test_too_few_customers_are_refused_with_numbers() -> None:
-    with pytest.raises(CannotFitError, match="200 and 50 needed"):
+    with pytest.raises(CannotFitError, match="it needs 200 customers"):
         EarlyLife.fit([_lesson(orders(shop(120)))])
     with pytest.raises(CannotFitError):
         EarlyLife.fit([])

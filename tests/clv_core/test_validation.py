@@ -4,16 +4,19 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import date, timedelta
+from typing import Any
 
 import numpy as np
 import pytest
 
 from clv_core.choice import Choice, choose
+from clv_core.forecast import Forecast
 from clv_core.score_settings import GateRules, ScoreSettings
 from clv_core.scoring import score
+from clv_core.shortfall import explained
 from clv_core.transactions import InputError, check_orders
 from clv_core.validation import Backtest, backtest, gate
-from clv_core.windows import LeakError, window
+from clv_core.windows import LeakError, Window, snapshot, window
 from tests.clv_core.bases import CDNOW, START, orders, shop
 
 KEYS = {"model", "spearman", "gini", "top10_capture", "top20_capture", "decile_wape", "bias", "mae", "log_likelihood", "chosen"}
@@ -141,6 +144,52 @@ def test_gate_reasons(tested: Backtest) -> None:
     assert gate(replace(tested, models=table), GateRules(total_low=0.1, total_high=10, compare_top20=False)).passed
 
 
+def test_a_total_that_misses_is_explained() -> None:
+    rows = shop(500, seed=4)
+    more = [(who, day + timedelta(days=1), 3 * value) for who, day, value in rows if day > SPLIT]  # a boom nobody could know of
+    found = backtest(orders([*rows, *more]), SPLIT, 28 * 7 - 1, QUICK)
+    told = [one for one in found.warnings if "of the realised total" in one]
+    assert len(told) == 1
+    assert "times as often as the order model expected at" in told[0]
+    assert "no season twice" in told[0]
+    assert found.best["bias"] < 0.6
+
+
+def test_a_total_that_fits_or_is_known_poorly_gets_no_blame() -> None:
+    past = snapshot(orders(shop(20)), SPLIT)
+    ones = np.ones(len(past))
+    held_out, view = Window(past, 50, 3.0 * ones, ones), Forecast(ones, 2.0 * ones, ones, 50 / 7)
+    row: dict[str, Any] = {"model": "blend", "bias": 1.05, "intervals": {"bias": [1.02, 1.08]}}
+    assert explained(row, held_out, view, 900) == []
+    [chance] = explained({**row, "bias": 1.3, "intervals": {"bias": [0.8, 2.0]}}, held_out, view, 900)
+    assert "within chance" in chance
+    [why] = explained({**row, "bias": 1.3, "intervals": {"bias": [1.2, 1.4]}}, held_out, view, 900)
+    assert "ordered 1.00 times as often as the order model expected at 1.50 times the order value" in why
+    assert "season" not in why
+    assert explained({**row, "bias": float("nan")}, held_out, view, 900) == []
+
+
+def test_orders_of_one_day_can_not_be_backtested_but_those_of_two_can() -> None:
+    with pytest.raises(InputError, match="of one day"):
+        backtest(orders([(f"c{n}", START, 10.0) for n in range(30)]), None, 90, QUICK)
+    rows = [(f"c{n}", START + timedelta(days=d), 10.0) for n in range(30) for d in (0, 1)]
+    found = backtest(orders(rows), None, 90, QUICK)
+    assert (found.split, found.horizon_days) == (START, 1)
+
+
+def test_customers_who_all_stopped_do_not_break_the_law_of_ageing() -> None:
+    rows = [(f"c{n}", START + timedelta(days=n % 200 + d), 10.0) for n in range(200) for d in (0, 1)]
+    found = backtest(orders(rows), None, 90, QUICK)
+    assert found.best["bias"] >= 0
+
+
+def test_refunds_that_outweigh_sales_leave_nothing_to_judge_by() -> None:
+    rows = [(f"c{n}", START + timedelta(days=5 * n + d), 30.0 if d != 3 else -70.0) for n in range(60) for d in (0, 1, 3)]
+    found = backtest(orders(rows), None, 90, QUICK)
+    assert np.isnan(found.best["bias"])
+    assert "net of refunds" in gate(found, GateRules()).reasons[0]
+
+
 def test_single_candidate_scores_under_its_own_name() -> None:
     found = backtest(orders(shop(300)), SPLIT, 180, replace(QUICK, candidates=("bg_nbd",)))
     assert found.chosen == "bg_nbd"
@@ -180,4 +229,4 @@ def test_young_cohorts_are_backtested_with_what_can_be_fitted() -> None:
     found = backtest(orders(shop(400, weeks=7, join_weeks=5, seed=3)), None, 365, QUICK)
     assert found.best["log_likelihood"] < 0
     assert np.isfinite(found.best["gini"])
-    assert any("inner window" in warning for warning in found.warnings)
+    assert any("nothing inside the history" in warning for warning in found.warnings)
