@@ -6,6 +6,7 @@ import hashlib
 import json
 import secrets
 from dataclasses import dataclass
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from connectors.engine.files import file_digest
@@ -17,7 +18,7 @@ from connectors.protocol import Operation
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
-    from datetime import date, datetime
+    from datetime import date
     from pathlib import Path
 
     import pyarrow as pa
@@ -78,7 +79,12 @@ def open_delivery(ledger: Ledger, audience: dict[str, Any] | None) -> Delivery |
 
 
 def fold_of(ledger: Ledger, audience: dict[str, Any], delivery: Delivery, columns: Sequence[pa.Field], day: date) -> Fold:
-    """What folds the delivery into the audience's snapshot; raises FatalError when a file of it is missing or damaged."""
+    """What folds the delivery into the audience's snapshot; raises FatalError when a file of it is missing or damaged.
+
+    Its rows count as sent on the day on which the delivery began, or on `day` where that is earlier: never renewed too late.
+    """
+    if delivery.started_at:
+        day = min(day, datetime.fromisoformat(delivery.started_at).date())
     phases = [
         PhaseFile(
             one["phase"],

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
 import pyarrow as pa
@@ -26,10 +27,14 @@ ADDING = ("add", "again", "value", "renew")
 
 @dataclass(frozen=True)
 class DiffRules:
-    """What counts as a change. `renew_on`: rows last sent on or before this day are sent again; `retry`: refused ones too."""
+    """What counts as a change. `renew_on`: rows last sent on or before this day are sent again; `retry`: refused ones too.
+
+    Rows last sent after `today` were stamped by a clock that was wrong: they are sent again as well, where rows are renewed.
+    """
 
     band: ValueBand
     renew_on: date | None = None
+    today: date | None = None
     retry: bool = False
 
 
@@ -75,6 +80,8 @@ class Diff:
         connection.register("wanted", self._wanted.reader())
         attach(connection, "base", self._base, self._key)
         renew = f"s.sent_on <= DATE {quote(rules.renew_on.isoformat())}" if rules.renew_on else "false"
+        if rules.renew_on and rules.today:
+            renew += f" OR s.sent_on > DATE {quote((rules.today + timedelta(days=1)).isoformat())}"
         moved = (
             f"abs(w.value - s.value) > greatest({float(rules.band.amount)}, "
             f"{float(rules.band.share)} * CAST(s.value AS DOUBLE)) "

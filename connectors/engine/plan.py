@@ -17,6 +17,7 @@ from connectors.engine.room import foresee
 from connectors.engine.selection import select_members
 from connectors.engine.snapshots import recipe_fields
 from connectors.engine.tables import open_tables
+from connectors.engine.times import age, opens
 from connectors.engine.wanted import Wanted, WantedRows
 from connectors.protocol import AudienceSpec, Capabilities, Operation
 
@@ -162,14 +163,15 @@ class Planner:
         renew: date | None = None
         if spec.membership_days and not item.care:
             renew = self.now.date() - timedelta(days=max(1, spec.membership_days - min(30, spec.membership_days // 4)))
-        return DiffRules(request.value_band, renew, retry)
+        return DiffRules(request.value_band, renew, self.now.date(), retry)
 
     def resumable(self, delivery: Delivery, wanted: Wanted, limits: Capabilities) -> bool:
         """Whether an open delivery leads to exactly these rows and can simply go on."""
         if delivery.target != wanted.target:
             return False
         if delivery.kind == "replace" and delivery.started_at and not limits.settles:
-            return self.now - datetime.fromisoformat(delivery.started_at) < REPLACE_WINDOW
+            passed = age(delivery.started_at, self.now)
+            return passed is not None and passed < REPLACE_WINDOW
         return True
 
     def _resumed(self, item: PlannedAudience, delivery: Delivery) -> PlannedAudience:
@@ -204,14 +206,14 @@ class Planner:
                 f"{item.wanted.rows:,} members: made once there are {limits.minimum_size:,}, as the platform needs to use it"
             )
             return
-        open_now, opens = self._replace_open(audience, limits.replace_interval_hours)
+        open_now, later = self._replace_open(audience, limits.replace_interval_hours)
         wants_replace = self._wants_replace(item, audience, refresh, escalated)
         if wants_replace and can_replace and open_now:
             item.mode = "replace"
             item.notes.append(wants_replace)
             return
         if wants_replace and can_replace:
-            item.notes.append(f"{wants_replace}; not before {opens}")
+            item.notes.append(f"{wants_replace}; not before {later}")
         item.defers_values = self._by_replace(item)
         left = (
             changes.added + changes.removed + changes.changed + changes.renewed + (0 if item.defers_values else changes.values)
@@ -233,11 +235,8 @@ class Planner:
         return item.spec.value_weighted and how == "replace" and Operation.REPLACE in item.limits.operations
 
     def _replace_open(self, audience: dict[str, Any], hours: float) -> tuple[bool, str]:
-        last = audience.get("last_replace_at")
-        if not last or not hours:
-            return True, ""
-        opens = datetime.fromisoformat(last) + timedelta(hours=hours)
-        return self.now >= opens, opens.isoformat(timespec="minutes")
+        later = opens(audience.get("last_replace_at"), hours, self.now)
+        return later is None, later.isoformat(timespec="minutes") if later else ""
 
     def _wants_replace(self, item: PlannedAudience, audience: dict[str, Any], refresh: bool, escalated: str) -> str:
         changes, limits = item.changes, item.limits
@@ -252,8 +251,7 @@ class Planner:
             return f"one edit in {limits.edit_interval_hours:g} h is allowed: additions and removals go together, as a replace"
         if changes.values and self._by_replace(item):
             since = audience.get("last_replace_at") or audience.get("created_at")
-            due = datetime.fromisoformat(str(since)) + timedelta(days=item.request.value_band.replace_every_days)
-            if self.now >= due:
+            if opens(since, 24 * item.request.value_band.replace_every_days, self.now) is None:
                 return f"{changes.values:,} values changed: the periodic full replace carries them"
         return ""
 

@@ -8,11 +8,12 @@ import threading
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from connectors.engine.deliveries import Delivery, phase_path, without
 from connectors.engine.pieces import Pieces
+from connectors.engine.times import opens
 from connectors.errors import (
     NotReadyError,
     OutcomeUnknownError,
@@ -70,12 +71,11 @@ class Sender:
         if operation is not Operation.REPLACE:
             column, hours = ("last_edit_at", limits.edit_interval_hours)
         begun = any(one["state"] != "planned" for one in self.delivery.batches if one["phase"] == phase)
-        if hours and audience.get(column) and not begun:
-            opens = datetime.fromisoformat(audience[column]) + timedelta(hours=hours)
-            if self.now < opens:
-                raise NotReadyError(
-                    f"the next {operation.value} of this audience is possible from {opens.isoformat(timespec='minutes')}"
-                )
+        later = None if begun else opens(audience.get(column), hours, self.now)
+        if later is not None:
+            raise NotReadyError(
+                f"the next {operation.value} of this audience is possible from {later.isoformat(timespec='minutes')}"
+            )
         if not limits.mixed_operations and self._others_pending(operation):
             raise NotReadyError(
                 f"the platform still works on what was sent before; the {operation.value} follows in a later run"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 from connectors.engine.deliveries import fold_of, open_delivery, phase_path
@@ -12,10 +12,13 @@ from connectors.engine.fold import Fold, PhaseFile
 from connectors.engine.sending import keep_batch, state_of
 from connectors.engine.snapshots import recipe_fields
 from connectors.engine.tables import open_tables
+from connectors.engine.times import age
 from connectors.errors import NotReadyError, OutcomeUnknownError, RemovalRefusedError, RetriableError, SyncError
 from connectors.protocol import Operation
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
     from connectors.engine.audience import Place
     from connectors.engine.ledger import Ledger
     from connectors.protocol import AudienceHandle, Connector
@@ -62,8 +65,10 @@ def settle(ledger: Ledger, connector: Connector, handle: AudienceHandle, place: 
             _amend(ledger, connector, place, row, now, state="failed", unknown=row["pending"], pending=0, detail=error.message)
             notes.append(str(error))
             continue
-        late = now - datetime.fromisoformat(row["sent_at"] or now.isoformat()) > PATIENCE
-        if receipt.pending and late:
+        passed = age(row["sent_at"], now)
+        if passed is None:  # the clock was wrong then: patience begins today
+            keep_batch(ledger, row, sent_at=now.isoformat())
+        if receipt.pending and passed is not None and passed > PATIENCE:
             _amend(ledger, connector, place, row, now, state="unknown", unknown=receipt.pending, pending=0)
         elif receipt.pending:
             keep_batch(ledger, row, pending=receipt.pending, accepted=receipt.accepted, detail=receipt.detail)

@@ -65,6 +65,7 @@ class Held:
     staged: dict[Row, Decimal | None] = field(default_factory=dict)
     state: AudienceState = AudienceState.READY
     lookalike_of: str = ""
+    since: dict[Row, datetime] = field(default_factory=dict)
 
 
 class Shelf:
@@ -77,6 +78,8 @@ class Shelf:
         self.waiting: dict[str, tuple[Held, Operation, dict[Row, Decimal | None], bool, datetime]] = {}
         self.faults: list[Callable[[Batch], Exception | None]] = []
         self.lost_replies: list[Exception] = []
+        self.other_faults: list[Exception] = []
+        """What calls that write no members (find, status, settle, delete) meet, one each."""
         self.delay = timedelta(hours=24)
         self.fail_settle: set[str] = set()
         self.campaigns: list[CampaignDay] = []
@@ -107,6 +110,9 @@ class Shelf:
 
     def apply(self, held: Held, operation: Operation, rows: dict[Row, Decimal | None], last: bool) -> None:
         """Nothing: the rows are added, removed or staged."""
+        self.expire(held)
+        if operation is not Operation.REMOVE:
+            held.since.update(dict.fromkeys(rows, self.clock()))
         if operation is Operation.ADD:
             held.members.update(rows)
         elif operation is Operation.REMOVE:
@@ -119,11 +125,22 @@ class Shelf:
             if last:
                 held.members, held.staged = held.staged, {}
 
+    def expire(self, held: Held) -> None:
+        """Nothing: who was last added longer ago than a membership lasts is gone."""
+        days = self.capabilities.membership_days
+        for row in [one for one in held.members if days and self.clock() - held.since[one] > timedelta(days=days)]:
+            del held.members[row]
+
+    def answer(self) -> None:
+        """Nothing, or one of the faults that wait for any call."""
+        if self.other_faults:
+            raise self.other_faults.pop(0)
+
     def settle_due(self) -> None:
         """Nothing: work older than `delay` is applied."""
         for reference, (held, operation, rows, last, at) in list(self.waiting.items()):
             if self.clock() - at >= self.delay and rows is not None:
-                if reference not in self.fail_settle:
+                if reference not in self.fail_settle and held.id in self.audiences:
                     self.apply(held, operation, rows, last)
                 self.waiting[reference] = (held, operation, None, last, at)  # type: ignore[assignment]
 
@@ -146,6 +163,7 @@ class Client:
 
     def find_or_create(self, spec: AudienceSpec, remote_id: str = "") -> AudienceHandle:
         """By id, by name, or new."""
+        self.shelf.answer()
         with self.shelf._lock:
             for held in self.shelf.audiences.values():
                 if held.id == remote_id or (not remote_id and held.spec.name == spec.name):
@@ -157,6 +175,7 @@ class Client:
 
     def status(self, handle: AudienceHandle) -> AudienceStatus:
         """State and exact size."""
+        self.shelf.answer()
         held = self.shelf.audiences.get(handle.remote_id)
         if held is None:
             return AudienceStatus(AudienceState.MISSING)
@@ -210,6 +229,7 @@ class Client:
 
     def settle(self, handle: AudienceHandle, reference: str, rows: int) -> Receipt:
         """Accepted after `delay`, or refused when the test says so."""
+        self.shelf.answer()
         self.shelf.settle_due()
         if reference not in self.shelf.waiting:
             raise OutcomeUnknownError("nobody knows this request")
@@ -246,6 +266,7 @@ class Client:
 
     def delete(self, handle: AudienceHandle) -> None:
         """Gone, unless lookalikes hold it."""
+        self.shelf.answer()
         built = tuple(one.id for one in self.shelf.audiences.values() if one.lookalike_of == handle.remote_id)
         if self.shelf.holds_seeds and built:
             raise SeedInUseError("lookalikes are built on it", lookalikes=built, remedy="delete them first")
