@@ -1,6 +1,6 @@
 """What each run leaves behind in the state folder: its scores, its record and its backtest, for the next run and the page.
 
-Owner-only, like all of state: a customer id may be an e-mail address in somebody's shop.
+Owner-only, like all of state, and sealed when a key is configured: a customer id may be an e-mail address in somebody's shop.
 """
 
 from __future__ import annotations
@@ -9,9 +9,10 @@ import json
 import os
 import shutil
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
-from connectors import tables
+from connectors import tables, translate
 
 if TYPE_CHECKING:
     from collections.abc import Collection
@@ -20,7 +21,11 @@ if TYPE_CHECKING:
 
     import pyarrow as pa
 
-KEPT = 400  # runs: a year of nights and a little more
+    from connectors.config import Settings
+
+CUSTOMERS = ("customer_id", "person_id")
+STAMP = "%Y%m%dT%H%M%S.%fZ"
+KEPT_DAYS = 400  # a year of nights and a little more
 
 
 @dataclass(frozen=True)
@@ -28,6 +33,7 @@ class Run:
     """One run's folder."""
 
     folder: Path
+    key: bytes | None = None
 
     @property
     def id(self) -> str:
@@ -51,30 +57,57 @@ class Run:
 
     def keep(self, name: str, table: pa.Table) -> None:
         """Nothing: the table is in the run's folder."""
-        path = self.folder / f"{name}.parquet"
-        tables.write(table, path)
-        path.chmod(0o600)
+        tables.keep(table, self.folder / name, self.key)
 
     def table(self, name: str) -> pa.Table | None:
         """A table of the run, or None if it kept no such table."""
-        path = self.folder / f"{name}.parquet"
-        return tables.read(path) if path.is_file() else None
+        return tables.kept(self.folder / name, self.key)
+
+    def forget(self, gone: pa.Array) -> int:
+        """How many rows of these customers were taken out of the run's tables."""
+        erased = 0
+        for name in sorted({path.stem for ending in tables.KEPT_ENDINGS for path in self.folder.glob(f"*.{ending}")}):
+            table = self.table(name)
+            if table is not None and (left := _without(table, gone)) is not None:
+                erased += table.num_rows - left.num_rows
+                self.keep(name, left)
+        return erased
+
+
+def _without(table: pa.Table, gone: pa.Array) -> pa.Table | None:
+    """The table without the rows that name one of these customers; None when none does."""
+    import pyarrow.compute as pc
+
+    left = table
+    for column in CUSTOMERS:
+        if column in table.column_names:
+            left = left.filter(pc.invert(pc.is_in(left[column], gone)))
+    return left if left.num_rows < table.num_rows else None
 
 
 class Archive:
     """The runs of a state folder, oldest first."""
 
-    def __init__(self, state: Path) -> None:
-        self.folder = state / "runs"
+    def __init__(self, state: Path, key: bytes | None = None, days: int = KEPT_DAYS) -> None:
+        self.folder, self._key, self._days = state / "runs", key, days
+
+    @classmethod
+    def of(cls, settings: Settings) -> Archive:
+        """The archive of a config's state folder, sealed and kept for as long as config says."""
+        return cls(settings.state, translate.encryption_key(settings), settings.sources.retention.runs_days)
 
     def start(self, now: datetime) -> Run:
-        """A new run's folder; runs beyond the number kept are removed."""
+        """A new run's folder; runs that are too old are removed, but for the newest scores: the next run builds on them."""
         for folder in (self.folder.parent, self.folder):
             folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-        for old in self.runs()[: -(KEPT - 1)]:
-            shutil.rmtree(old.folder)
-        name = now.strftime("%Y%m%dT%H%M%S.%fZ")
-        run = Run(self.folder / name)
+        newest = self.last()
+        oldest = (now - timedelta(days=self._days)).strftime(STAMP)
+        for old in self.runs():
+            if old.id < oldest and (newest is None or old.id != newest.id):
+                shutil.rmtree(old.folder)
+        for part in self.folder.glob("*/.*"):
+            part.unlink()
+        run = Run(self.folder / now.strftime(STAMP), self._key)
         run.folder.mkdir(mode=0o700)
         return run
 
@@ -82,31 +115,21 @@ class Archive:
         """All runs that left a record."""
         if not self.folder.is_dir():
             return []
-        return [Run(one) for one in sorted(self.folder.iterdir()) if one.is_dir()]
+        return [Run(one, self._key) for one in sorted(self.folder.iterdir()) if one.is_dir()]
 
     def last(self, table: str = "scores", *, before: Run | None = None) -> Run | None:
         """The newest run that kept this table (older than `before`)."""
         for run in reversed(self.runs()):
-            if (before is None or run.id < before.id) and (run.folder / f"{table}.parquet").is_file():
+            if (before is None or run.id < before.id) and tables.is_kept(run.folder / table):
                 return run
         return None
 
     def forget(self, ids: Collection[str]) -> int:
         """How many rows of these customers were taken out of the runs' tables."""
         import pyarrow as pa
-        import pyarrow.compute as pc
 
-        erased = 0
-        for run in self.runs():
-            for path in run.folder.glob("*.parquet"):
-                table = tables.read(path)
-                if "customer_id" not in table.column_names:
-                    continue
-                kept = table.filter(pc.invert(pc.is_in(table["customer_id"], pa.array(list(ids), pa.string()))))
-                if kept.num_rows < table.num_rows:
-                    erased += table.num_rows - kept.num_rows
-                    run.keep(path.stem, kept)
-        return erased
+        gone = pa.array(sorted(ids), pa.string())
+        return sum(run.forget(gone) for run in self.runs())
 
 
 def _plain(value: Any) -> Any:

@@ -13,7 +13,7 @@ from connectors import tables
 from connectors.errors import SyncError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Collection, Sequence
     from pathlib import Path
 
     import pyarrow as pa
@@ -21,11 +21,12 @@ if TYPE_CHECKING:
     from connectors.engine.audience import Account
 
 COLUMNS = ("click_id", "platform", "account_id", "day", "campaign_id", "adset_id", "ad_id", "through")
+FILE = "clicks"
 DAYS_BACK = 90
 DAYS_AGAIN = 3  # the last days of a report are still filling
 
 
-def pull(state: Path, contacts: pa.Table, accounts: Sequence[Account], until: date) -> dict[str, Any]:
+def pull(state: Path, contacts: pa.Table, accounts: Sequence[Account], until: date, key: bytes | None = None) -> dict[str, Any]:
     """`known`: how many clicks are known now; `detail`: why a platform did not tell. Reads the days that are missing.
 
     A click report that fails stops nothing: those customers stay "unknown" until a later run.
@@ -33,7 +34,7 @@ def pull(state: Path, contacts: pa.Table, accounts: Sequence[Account], until: da
     import pyarrow as pa
     import pyarrow.compute as pc
 
-    known = read(state)
+    known = read(state, key)
     if not contacts.num_rows or contacts["click_id"].null_count == contacts.num_rows:
         return {"known": 0 if known is None else known.num_rows, "detail": ""}
     parts, refused = [] if known is None else [known], []
@@ -55,16 +56,41 @@ def pull(state: Path, contacts: pa.Table, accounts: Sequence[Account], until: da
     whole = pa.concat_tables(parts)
     once = whole.group_by("click_id", use_threads=False).aggregate([(name, "last") for name in COLUMNS[1:]])
     renamed = once.rename_columns([name.removesuffix("_last") for name in once.column_names]).select(list(COLUMNS))
-    tables.write(renamed, state / "clicks.parquet")
+    tables.keep(renamed, state / FILE, key)
     return {"known": renamed.num_rows, "detail": "; ".join(refused)}
 
 
-def read(state: Path) -> pa.Table | None:
+def forget(state: Path, click_ids: Collection[str], key: bytes | None = None) -> int:
+    """How many of these clicks were taken out of what is remembered (`click_ids`: as contacts hold them, `gclid=...` too)."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    known = read(state, key)
+    if known is None:
+        return 0
+    bare = {token.rpartition("=")[2] for text in click_ids for token in text.split()}
+    left = known.filter(pc.invert(pc.is_in(known["click_id"], pa.array(sorted(bare), pa.string()))))
+    if left.num_rows < known.num_rows:
+        tables.keep(left, state / FILE, key)
+    return int(known.num_rows - left.num_rows)
+
+
+def expire(state: Path, before: date, key: bytes | None = None) -> None:
+    """Nothing: clicks of days before `before` are no longer remembered."""
+    import pyarrow.compute as pc
+
+    known = read(state, key)
+    if known is not None:
+        left = known.filter(pc.greater_equal(known["day"], before.isoformat()))
+        if left.num_rows < known.num_rows:
+            tables.keep(left, state / FILE, key)
+
+
+def read(state: Path, key: bytes | None = None) -> pa.Table | None:
     """COLUMNS, one row per click id; None when no clicks were ever read. `through`: the account that was asked."""
-    path = state / "clicks.parquet"
-    if not path.is_file():
+    found = tables.kept(state / FILE, key)
+    if found is None:
         return None
-    found = tables.read(path)
     return found if "through" in found.column_names else found.append_column("through", found["account_id"])
 
 

@@ -56,6 +56,17 @@ class TableSource(Model):
         return self
 
 
+class Retention(Model):
+    """For how many days the state folder keeps what has people in it; what was erased leaves a keyed tombstone for good.
+
+    `runs_days`: scores, records and tables of past runs. `lost_accounts_days`: what was sent to accounts that platforms.yaml no
+    longer has; an account that comes back later has its audiences deleted and made anew.
+    """
+
+    runs_days: Annotated[int, Field(ge=1)] = 400
+    lost_accounts_days: Annotated[int, Field(ge=1)] = 90
+
+
 class Sources(Model):
     """sources.yaml: the tables, the business's currency and time zone, and where state is kept."""
 
@@ -71,6 +82,8 @@ class Sources(Model):
     max_age_days: Annotated[int, Field(ge=1)] = 7
     state: str = "state"
     encryption_key: Secret | None = None
+    old_encryption_key: Secret | None = None
+    retention: Retention = Retention()
     write_back: WriteBack | None = None
     notify: Notify | None = None
 

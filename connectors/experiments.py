@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from connectors.engine.ledger import Ledger
     from connectors.engine.members import Members
 
-FILE = "experiments.parquet"
+FILE = "experiments"
 COLUMNS = ["member_key", "audience", "held_out", "since", "share"]
 
 
@@ -33,7 +33,7 @@ def record(state: Path, members: Members, requests: Sequence[AudienceRequest], l
     import pyarrow.compute as pc
 
     trials = [one for one in requests if one.holdout > 0]
-    known = _read(state)
+    known = _read(state, ledger)
     if known is not None:
         for one in trials:  # another share is another experiment: its people would be in two arms
             same = pc.and_(pc.equal(known["audience"], one.key), pc.not_equal(known["share"], one.holdout))
@@ -62,7 +62,7 @@ def record(state: Path, members: Members, requests: Sequence[AudienceRequest], l
 
 def forget(state: Path, ledger: Ledger) -> None:
     """Nothing: erased people are in no experiment."""
-    known = _read(state)
+    known = _read(state, ledger)
     if known is not None:
         _write(state, known, ledger)
 
@@ -71,7 +71,7 @@ def arms(state: Path, ledger: Ledger, customer_ids: pa.Array) -> pa.Table | None
     """customer_id, audience, held_out, since for these customers, or None when no audience ever had a holdout."""
     import pyarrow as pa
 
-    known = _read(state)
+    known = _read(state, ledger)
     if known is None:
         return None
     people = pa.table({"customer_id": customer_ids, "member_key": ledger.member_keys(customer_ids).storage})
@@ -84,10 +84,9 @@ def _write(state: Path, table: pa.Table, ledger: Ledger) -> int:
 
     erased = pa.array([bytes.fromhex(one) for one in ledger.tombstones()], pa.binary(16))
     kept = table.filter(pc.invert(pc.is_in(table["member_key"], erased)))
-    tables.write(kept, state / FILE)
+    tables.keep(kept, state / FILE, ledger.key)
     return int(kept.num_rows)
 
 
-def _read(state: Path) -> pa.Table | None:
-    path = state / FILE
-    return tables.read(path) if path.is_file() else None
+def _read(state: Path, ledger: Ledger) -> pa.Table | None:
+    return tables.kept(state / FILE, ledger.key)

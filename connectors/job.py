@@ -10,18 +10,20 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
-from connectors import clicks, experiments, newcomers, paperwork, people, scored, sources, translate, writeback
+from connectors import clicks, experiments, newcomers, paperwork, people, remains, scored, sources, translate, writeback
 from connectors.archive import Archive, Run
 from connectors.engine import forget as erasing
 from connectors.engine import pull as pulling
 from connectors.engine import push as pushing
 from connectors.engine import status as standing
 from connectors.engine import values as signalling
+from connectors.engine.erased import bury
 from connectors.engine.ledger import open_ledger
 from connectors.engine.members import build_members
 from connectors.engine.outcome import worst
 from connectors.engine.plan import make_plan
 from connectors.errors import ConfigurationError
+from connectors.living import living
 from connectors.protocol import utc_now
 
 if TYPE_CHECKING:
@@ -75,14 +77,16 @@ class Outcome:
 def run(settings: Settings, *, now: Clock = utc_now, shown: Progress, force: str | None = None, simulated: str = "") -> Outcome:
     """Score, gate, plan, push, pull, report. Raises SyncError; a tripped guardrail is exit code 3, not an error."""
     with _opened(settings, now) as (ledger, accounts), ledger.run("job", now()) as number:
-        kept = Archive(settings.state).start(now())
-        judged = judge(settings, kept, now=now, shown=shown)
+        kept = Archive.of(settings).start(now())
+        judged = judge(settings, kept, ledger, now=now, shown=shown)
         outcome = Outcome(summary=judged.summary, refusals=judged.refusals)
         _send(settings, judged, ledger, accounts, outcome, now=now, shown=shown, force=force)
         shown("pulling campaign results", 0, 0)
         pulled = pulling.pull(ledger, [one.connector for one in accounts], judged.checked.first_day, judged.as_of, now=now)
         outcome.pulled, outcome.exit_code = pulled.summary(), worst([outcome.exit_code, pulled.exit_code])
-        outcome.pulled["clicks"] = clicks.pull(settings.state, judged.contacts, accounts, judged.as_of)
+        outcome.pulled["clicks"] = clicks.pull(
+            settings.state, judged.contacts, accounts, judged.as_of, translate.encryption_key(settings)
+        )
         kept.note(
             audiences=outcome.audiences,
             signals=outcome.signals,
@@ -103,7 +107,7 @@ def plan(
     """What a push would do; nothing is sent."""
     _known(settings, audiences, platforms)
     with _opened(settings, now, platforms) as (ledger, accounts), ledger.run("plan", now()) as number:
-        judged = judge(settings, Archive(settings.state).start(now()), now=now, shown=shown)
+        judged = judge(settings, Archive.of(settings).start(now()), ledger, now=now, shown=shown)
         with planned(settings, judged, ledger, accounts, now=now, shown=shown, only=audiences) as made:
             rows, unreachable = made.rows(), made.unreachable
         ledger.end_run(number, now(), 0, {})
@@ -123,8 +127,8 @@ def push(
     """Scores, gate, plan and push, without results and page."""
     _known(settings, audiences, platforms)
     with _opened(settings, now, platforms) as (ledger, accounts), ledger.run("push by hand", now()) as number:
-        kept = Archive(settings.state).start(now())
-        judged = judge(settings, kept, now=now, shown=shown)
+        kept = Archive.of(settings).start(now())
+        judged = judge(settings, kept, ledger, now=now, shown=shown)
         outcome = Outcome(summary=judged.summary, refusals=judged.refusals)
         _send(settings, judged, ledger, accounts, outcome, now=now, shown=shown, force=force, only=audiences, refresh=refresh)
         kept.note(audiences=outcome.audiences, signals=outcome.signals, exit_code=outcome.exit_code)
@@ -151,11 +155,12 @@ def pull(
 def report(settings: Settings, out: Path | None, kind: str, table: str, *, shown: Progress) -> tuple[str, Path | None]:
     """The text (when it goes to stdout) and the path (when it went to a file) of the last run's report."""
     shown("writing the report", 0, 0)
-    kept = Archive(settings.state).last()
+    kept = Archive.of(settings).last()
     if kept is None:
         raise ConfigurationError("no run has left scores yet", remedy="run first: clvsync run")
     with _opened(settings, utc_now, ("nothing",)) as (ledger, _):
-        checked, contacts, _ = people.merge(settings, scored.transactions(settings), contacts_of(settings), utc_now().year)
+        checked, contacts = living(ledger, scored.transactions(settings), contacts_of(settings))
+        checked, contacts, _ = people.merge(settings, checked, contacts, utc_now().year)
         data = paperwork.report_data(settings, kept, checked, contacts, ledger)
     return paperwork.publish(data, out or (settings.state / "report.html" if kind == "html" else None), kind, table)
 
@@ -172,18 +177,19 @@ def status(settings: Settings, *, shown: Progress, offline: bool = False) -> dic
 def forget(settings: Settings, ids: Sequence[str], *, now: Clock = utc_now, shown: Progress) -> dict[str, Any]:
     """What became of these customers (and of all ids of the same people) at every platform and in all state."""
     shown("erasing", 0, 0)
-    ids = people.everyone(ids, Archive(settings.state))
-    with _opened(settings, now) as (ledger, accounts):
+    with _opened(settings, now) as (ledger, accounts), ledger.run("erasure", now()) as number:
+        archive = Archive.of(settings)
+        ids = people.everyone(ids, archive)
+        bury(ledger, ids, now())
+        notes, done = remains.forget(settings, ids, archive, ledger)
         found = erasing.forget(ledger, ids, accounts, work=_work(settings), now=now)
-        experiments.forget(settings.state, ledger)
-    rows = Archive(settings.state).forget(ids)
-    paperwork.forget(settings)
-    found["notes"] += writeback.forget(settings, ids)
-    found["notes"].append(f"{rows} rows were taken out of the kept scores; the page of the last run was removed")
+        found["notes"] += notes
+        found["exit_code"] = worst([found["exit_code"], 0 if done else 4])
+        ledger.end_run(number, now(), found["exit_code"], {})
     return found
 
 
-def judge(settings: Settings, kept: Run, *, now: Clock, shown: Progress) -> Judged:
+def judge(settings: Settings, kept: Run, ledger: Ledger, *, now: Clock, shown: Progress) -> Judged:
     """Today's scores and what the backtest says of the model that made them; both are kept with the run.
 
     When orders, contacts, settings and day are those of an earlier run, so are its scores: they are taken over.
@@ -193,10 +199,11 @@ def judge(settings: Settings, kept: Run, *, now: Clock, shown: Progress) -> Judg
     shown("reading orders", 0, 0)
     checked = scored.transactions(settings)
     day, contacts = scored.day_of(settings, checked, now), contacts_of(settings)
+    checked, contacts = living(ledger, checked, contacts)
     checked, contacts, links = people.merge(settings, checked, contacts, now().year)
     if links is not None:
         kept.keep("people", links)
-    older = Archive(settings.state).last(before=kept)
+    older = Archive.of(settings).last(before=kept)
     mark = scored.fingerprint(settings, checked, contacts, day)
     if older is not None and (scores := paperwork.take_over(kept, older, mark)) is not None:
         record = kept.record
@@ -276,7 +283,7 @@ def _send(
         sent = pushing.push(made, ledger, now=now, progress=shown, force=force)
         outcome.audiences, outcome.unreachable = sent.audiences, made.unreachable
         outcome.exit_code = worst([sent.exit_code, int(any(one["must_leave"] for one in made.unreachable))])
-        paperwork.keep_match(Archive(settings.state).runs()[-1], made)
+        paperwork.keep_match(Archive.of(settings).runs()[-1], made)
         if judged.refusals and not force:
             return  # what the gate holds back from audiences goes nowhere else either
         if not only:

@@ -101,15 +101,18 @@ def publish(data: report.ReportData, out: Path | None, kind: str, table: str) ->
     return "", out
 
 
-def forget(settings: Settings) -> None:
-    """Nothing: the last page, made while the erased customers were still there, is gone."""
-    (settings.state / "report.html").unlink(missing_ok=True)
+def forget(settings: Settings) -> bool:
+    """Whether there was a last page, made while the erased customers were still there; it is gone."""
+    page = settings.state / "report.html"
+    there = page.is_file()
+    page.unlink(missing_ok=True)
+    return there
 
 
 def report_data(settings: Settings, kept: Run, checked: Transactions, contacts: pa.Table, ledger: Ledger) -> report.ReportData:
     """Everything the page shows of one run."""
     record = kept.record
-    older = [one for one in Archive(settings.state).runs() if one.id < kept.id and "headline" in one.record][-SHOWN_RUNS:]
+    older = [one for one in Archive.of(settings).runs() if one.id < kept.id and "headline" in one.record][-SHOWN_RUNS:]
     returned, warnings = _returns(settings, kept, older, checked, contacts, ledger)
     found: dict[str, Any] = {name: kept.table(name) for name in KEPT if name != "scores"}
     return report.ReportData(
@@ -148,7 +151,9 @@ def _returns(
     day = date.fromisoformat(kept.record["as_of"])
     rates, events, results = settings.sources.rates, settings.sources.engagement, read_results(ledger)
     claimed = claims.read(settings, kept.table("people"))
-    rules = translate.attribution(settings, clicks.read(settings.state), claimed.table if claimed else None)
+    rules = translate.attribution(
+        settings, clicks.read(settings.state, translate.encryption_key(settings)), claimed.table if claimed else None
+    )
     acquisition = attribute(contacts, results, rules)
     found = returns(
         scores,

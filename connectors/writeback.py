@@ -61,16 +61,17 @@ def with_audiences(scores: pa.Table, belonging: pa.Table, ledger: Ledger) -> pa.
     return table.filter(pc.invert(pc.is_in(keys, erased)))
 
 
-def forget(settings: Settings, ids: Collection[str]) -> list[str]:
-    """A note on what was taken out of the table that the last run wrote back (none where config asks for no such table)."""
+def forget(settings: Settings, ids: Collection[str]) -> tuple[list[str], bool]:
+    """A note on what was taken out of the table that the last run wrote back (none where config asks for no such table), and
+    whether it could be."""
     wanted = settings.sources.write_back
     if wanted is None:
-        return []
+        return [], True
     try:
         erased = _erase(settings, wanted, ids)
     except ConfigurationError as error:
-        return [f"their rows are still in {_place(wanted)} until the next run writes it anew: {error}"]
-    return [f"{erased} rows were taken out of {_place(wanted)}"]
+        return [f"their rows are still in {_place(wanted)} until the next run writes it anew: {error}"], False
+    return [f"{erased} rows were taken out of {_place(wanted)}"], True
 
 
 def _erase(settings: Settings, wanted: WriteBack, ids: Collection[str]) -> int:

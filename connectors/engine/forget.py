@@ -6,22 +6,20 @@ import os
 import shutil
 from typing import TYPE_CHECKING, Any
 
-import pyarrow as pa
-import pyarrow.compute as pc
-
+from connectors.engine import everywhere
 from connectors.engine.audience import Account, AudienceRequest, Guardrails, Place
-from connectors.engine.deliveries import phase_path
+from connectors.engine.erased import bury, of_keys, settle_tombstones, still_held
 from connectors.engine.files import private_folder
 from connectors.engine.guardrails import Source
+from connectors.engine.leftover import KEEP, RIGHTS, held_rows
 from connectors.engine.outcome import worst
-from connectors.engine.pieces import Pieces
 from connectors.engine.plan import Planner
 from connectors.engine.push import Pusher
 from connectors.engine.settling import fold_open, pending_batches, settle
-from connectors.engine.snapshots import MAYBE, aligned, attach, recipe_fields
+from connectors.engine.signals import forget_events
+from connectors.engine.snapshots import MAYBE, attach, recipe_fields
 from connectors.engine.status import spec_of
-from connectors.engine.tables import name, number, open_tables, stream
-from connectors.engine.wanted import Wanted, write_wanted
+from connectors.engine.tables import number, open_tables
 from connectors.protocol import AudienceHandle, utc_now
 
 if TYPE_CHECKING:
@@ -32,53 +30,82 @@ if TYPE_CHECKING:
     from connectors.engine.ledger import Ledger
 
 NO_LIMITS = Guardrails(None, None, 0, None, may_empty=True)
+RESUMES = 4
+GONE_OUT = (
+    "can't be taken back: {events} events of predicted value were sent to {platform} {account}; no call deletes single events, "
+    "so ask the platform for it"
+)
+BUILT = (
+    "can't be taken back: the lookalike {name!r} at {platform} was built with them in its seed; it holds people like them, and "
+    "follows its seed from now on"
+)
 
 
 def forget(
     ledger: Ledger, ids: Sequence[str], accounts: Sequence[Account], *, work: Path, now: Callable[[], datetime] = utc_now
 ) -> dict[str, Any]:
     """What became of the customers `ids`: `customers`, `audiences` (platform, account, audience, removed, left, state, detail),
-    `left` (rows of theirs that platforms still hold), `notes` (sentences for a person) and `exit_code`.
+    `everywhere` (platform, account, rows, state, detail: removal from every list of an account), `events` (platform, account,
+    events: predicted values that were sent), `lookalikes` (made of audiences that held them), `left` (rows of theirs that are
+    still kept because no platform has confirmed their removal), `notes` (sentences for a person) and `exit_code`.
 
     First a keyed tombstone is written, so that no later run sends them; then each audience that holds them gets a removal (with
-    replace and deletion as the escalation); the snapshots written then are without them. Where a platform is not ready
-    or still works on the removal, their rows stay in the snapshot until it has answered: the next run goes on. `accounts`: all
-    that are configured; an audience whose account is missing is reported and makes exit code 1. `work`: a folder to be made
-    and removed.
+    replace and deletion as the escalation), also one that config no longer asks for; the snapshots written then are without
+    them. Then they leave every other list of an account whose platform offers that. Where a platform is not ready or still
+    works on it, their rows stay until it has answered: the next run goes on. `accounts`: all that are configured; an audience
+    whose account is missing is reported and makes exit code 1. `work`: a folder to be made and removed. Exit code 4: run again.
     """
     with ledger.run("forget", now()) as run:
-        keys = sorted({ledger.member_key(one).hex() for one in ids})
-        with ledger.journal.transaction() as connection:
-            rows = [(key, now().isoformat()) for key in keys]
-            connection.executemany("INSERT OR IGNORE INTO tombstones (member, at) VALUES (?, ?)", rows)
+        keys = bury(ledger, ids, now())
         private_folder(work)
-        eraser = _Eraser(ledger, keys, {one.place: one for one in accounts}, work, now, run)
-        lines = [line for row in ledger.audiences() if (line := eraser.audience(row)) is not None]
+        try:
+            for account in accounts:
+                everywhere.intend(ledger, account, keys, work, now())
+            eraser = _Eraser(ledger, keys, {one.place: one for one in accounts}, work, now, run)
+            lines = [line for row in ledger.audiences() if (line := eraser.audience(row)) is not None]
+            spread = [line for account in accounts for line in everywhere.finish(ledger, account, work)]
+        finally:
+            shutil.rmtree(work, ignore_errors=True)
+        counts = forget_events(ledger, [bytes.fromhex(key) for key in keys], now())
+        left = [line for line in still_held(ledger) if line.pop("keys") & set(keys)]
+        settle_tombstones(ledger, now())
         ledger.journal.scrub()
-        shutil.rmtree(work, ignore_errors=True)
-        code = worst([line.pop("exit_code") for line in lines])
-        left = sum(line["left"] for line in lines)
         outcome = {
             "customers": len(keys),
             "audiences": lines,
-            "left": left,
-            "notes": _notes(len(keys), lines),
-            "exit_code": code,
+            "everywhere": spread,
+            "events": [{"platform": place[0], "account": place[1], "events": count} for place, count in counts.items()],
+            "lookalikes": [one for line in lines for one in line.pop("lookalikes")],
+            "left": sum(line["rows"] for line in left),
+            "exit_code": worst([line.pop("exit_code") for line in (*lines, *spread)]),
         }
-        ledger.end_run(run, now(), code, {"customers": len(keys), "left": left})
+        outcome["notes"] = _notes(outcome, {one.place[0]: one.capabilities.after_removal for one in accounts})
+        ledger.end_run(run, now(), outcome["exit_code"], {"customers": len(keys), "left": outcome["left"]})
     return outcome
 
 
-def _notes(customers: int, lines: list[dict[str, Any]]) -> list[str]:
-    notes = [f"{customers} customers will not be sent again, whatever the source says"]
-    for line in lines:
+def _notes(outcome: dict[str, Any], kept: dict[str, str]) -> list[str]:
+    """What was done, what is still to be done, and what nobody can take back."""
+    notes = [f"{outcome['customers']} customers will not be sent again, whatever the source says"]
+    for line in outcome["audiences"]:
         where = f"{line['platform']} {line['account']} {line['audience']}"
         if line["left"]:
             why = line["detail"] or line["state"]
             notes.append(f"{where}: {line['left']} rows are not yet confirmed as removed ({why}): run push again")
         else:
             notes.append(f"{where}: {line['removed']} rows removed")
-    return notes
+    for line in outcome["everywhere"]:
+        where = f"every other list of {line['platform']} {line['account']}"
+        done = (
+            f"asked to remove {line['rows']} rows"
+            if line["state"] == "done"
+            else f"not asked yet ({line['detail']}): run again"
+        )
+        notes.append(f"{where}: {done}")
+    notes += [GONE_OUT.format(**line) for line in outcome["events"]]
+    notes += [BUILT.format(**line) for line in outcome["lookalikes"]]
+    held = {line["platform"] for line in (*outcome["audiences"], *outcome["everywhere"], *outcome["events"])}
+    return [*notes, *(kept[one] for one in sorted(held) if kept.get(one))]
 
 
 class _Eraser:
@@ -100,13 +127,12 @@ class _Eraser:
         """The outcome for one audience, or None when it holds nobody of them."""
         account = self._accounts.get((row["platform"], row["account"]))
         line = {"platform": row["platform"], "account": row["account"], "audience": row["key"], "state": "done", "detail": ""}
+        line["lookalikes"] = []
         if account is None:
             held = self._held(row)
             reason = "this account is not configured: their members can't be removed"
             return {**line, "removed": 0, "left": held, "state": "failed", "detail": reason, "exit_code": 1} if held else None
-        request = AudienceRequest(row["key"], row["name"], guardrails=NO_LIMITS)
-        spec = spec_of(row)
-        place = Place(*account.place, row["key"])
+        spec, place = spec_of(row), Place(*account.place, row["key"])
         fold_open(self._ledger, account.connector, place, self._now())
         if row["remote_id"] and pending_batches(self._ledger, place):
             handle = AudienceHandle(*account.place, spec, row["remote_id"], row["path"])
@@ -116,46 +142,43 @@ class _Eraser:
         if not held:
             waiting = self._pending(place)
             return {**line, "removed": 0, "left": waiting, "state": "pending", "exit_code": 0} if waiting else None
-        wanted = self._others(row, recipe_fields(account.capabilities.recipe))
-        outcome = self._pusher.audience(self._planner.plan(account, request, spec, wanted, refresh=False))
-        after = self._held(self._ledger.audience(place) or row)
-        told = {"state": outcome["state"], "detail": outcome["detail"], "exit_code": outcome["exit_code"]}
+        line["lookalikes"] = self._lookalikes(row)
+        outcome = self._pusher.audience(self._removal(account, row))
+        after = self._held(self._ledger.audience(place))
+        # a removal that the platform has not even taken is never done, whatever the platform's reason
+        code = outcome["exit_code"] or (RESUMES if after else 0)
+        told = {"state": outcome["state"], "detail": outcome["detail"], "exit_code": code}
         return {**line, "removed": held - after, "left": after + self._pending(place), **told}
 
-    def _pending(self, place: Place) -> int:
-        """Rows of theirs in batches that the platform still works on (kept until it has answered)."""
-        known = pa.array([bytes.fromhex(key) for key in self._keys], pa.binary(16))
-        count = 0
-        for row in pending_batches(self._ledger, place):
-            pieces = Pieces(phase_path(self._ledger, row), self._ledger.key)
-            for position in range(row["first_piece"], row["first_piece"] + row["pieces"]):
-                found = pc.is_in(pieces.read(position).column("member_key").storage, known)
-                count += pc.sum(found).as_py() or 0
-        return count
-
-    def _condition(self) -> str:
-        return f"member_key IN ({', '.join(f'CAST({chr(39)}{key}{chr(39)} AS UUID)' for key in self._keys)})"
-
-    def _held(self, row: dict[str, Any]) -> int:
+    def _removal(self, account: Account, row: dict[str, Any]) -> Any:
+        """The plan by which they leave: everybody else stays; who is only maybe there is not added on this occasion."""
         connection = open_tables(self._work)
+        columns = recipe_fields(account.capabilities.recipe)
+        condition = f"state <> {MAYBE} AND NOT ({of_keys(self._keys)})"
+        base = (self._ledger.snapshot_path(row), self._ledger.key)
         try:
-            attach(connection, "base", self._ledger.snapshot_path(row), self._ledger.key)
-            return number(connection, f"SELECT count(*) FROM base WHERE {self._condition()}")
+            others = held_rows(connection, self._planner, base, columns, condition, f"others-{row['id']}")
         finally:
             connection.close()
+        request = AudienceRequest(row["key"], row["name"], guardrails=NO_LIMITS)
+        care = KEEP if row["left_at"] else RIGHTS
+        return self._planner.plan(account, request, spec_of(row), others, refresh=False, care=care)
 
-    def _others(self, row: dict[str, Any], columns: Sequence[pa.Field]) -> Wanted:
-        """Everybody else in the snapshot; who is only maybe there is not added again on this occasion."""
+    def _lookalikes(self, row: dict[str, Any]) -> list[dict[str, Any]]:
+        made = self._ledger.journal.rows("SELECT name FROM lookalikes WHERE audience = ?", (row["id"],))
+        return [{"platform": row["platform"], "account": row["account"], "name": one["name"]} for one in made]
+
+    def _pending(self, place: Place) -> int:
+        """Rows of theirs in files that are kept because the platform still works on them."""
+        here = (place.platform, place.account, place.audience)
+        snapshot = self._held(self._ledger.audience(place))
+        found = [one for one in still_held(self._ledger) if (one["platform"], one["account"], one["audience"]) == here]
+        return sum(int(one["rows"]) for one in found) - snapshot
+
+    def _held(self, row: dict[str, Any] | None) -> int:
         connection = open_tables(self._work)
         try:
             attach(connection, "base", self._ledger.snapshot_path(row), self._ledger.key)
-            held = ", ".join(["member_key", "row_digest", "value", *(name(one.name) for one in columns)])
-            source = aligned(connection, "base", columns)
-            attach(connection, "base", self._ledger.snapshot_path(row), self._ledger.key)
-            query = f"SELECT {held} FROM ({source}) WHERE state <> {MAYBE} AND NOT ({self._condition()})"
-            names = tuple(one.name for one in columns)
-            wanted = Wanted(self._work / f"others-{row['id']}.pieces", self._planner.work_key, names)
-            write_wanted(wanted, stream(connection, query))
-            return wanted
+            return number(connection, f"SELECT count(*) FROM base WHERE {of_keys(self._keys)}")
         finally:
             connection.close()

@@ -58,6 +58,11 @@ MIGRATIONS: tuple[str, ...] = (
     """
     ALTER TABLE audiences ADD COLUMN left_at TEXT;
     """,
+    """
+    ALTER TABLE tombstones ADD COLUMN done_at TEXT;
+    CREATE TABLE erasures (id INTEGER PRIMARY KEY, platform TEXT NOT NULL, account TEXT NOT NULL, file TEXT NOT NULL,
+        rows INTEGER NOT NULL, at TEXT NOT NULL, detail TEXT NOT NULL DEFAULT '');
+    """,
 )
 
 

@@ -6,6 +6,7 @@ import fcntl
 import hashlib
 import json
 import os
+import shutil
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -168,11 +169,16 @@ class Ledger:
     def sweep(self) -> None:
         """Nothing: files that the journal no longer names are gone (a crash leaves some behind)."""
         kept = {row["snapshot"] for row in self.audiences()}
-        kept |= {row["file"] for row in self.journal.rows(_WANTED_FILES)}
+        kept |= {row["file"] for row in self.journal.rows(f"{_WANTED_FILES} UNION SELECT file FROM erasures")}
         for folder in (self.snapshots, self.deliveries):
             for path in folder.iterdir():
                 if path.is_file() and path.name not in kept:
                     path.unlink(missing_ok=True)
+
+    def _sweep_work(self) -> None:
+        """Nothing: work folders that a killed run left behind are gone (what they hold was sealed with its own key)."""
+        for path in (*self.folder.glob("work-*"), self.folder / "spill"):
+            shutil.rmtree(path, ignore_errors=True)
 
     # --- runs -----------------------------------------------------------------------------------------------------------
     @contextmanager
@@ -193,6 +199,7 @@ class Ledger:
             self._held = True
             try:
                 self.sweep()
+                self._sweep_work()
                 yield self._begin(kind, now)
             finally:
                 self._held = False

@@ -11,10 +11,13 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
+from connectors.engine import everywhere
 from connectors.engine.deliveries import FIRST, REMOVALS, DeliveryWriter, open_delivery, phase_name
 from connectors.engine.diff import ADDING, Diff
+from connectors.engine.erased import settle_tombstones
 from connectors.engine.fold import LATE
 from connectors.engine.holdout import keep_holdout
+from connectors.engine.leftover import RIGHTS
 from connectors.engine.lookalikes import keep_lookalikes, release
 from connectors.engine.outcome import PushOutcome, blank, count, fail, show_status, worst
 from connectors.engine.retire import check_writer, retire
@@ -62,12 +65,21 @@ def push(
         with ledger.run("push", now()) as run:
             pusher = Pusher(ledger, plan.planner, run, now, progress, force)
             outcomes = pusher.all(plan.items)
-            outcome = PushOutcome(outcomes, worst([int(one["exit_code"]) for one in outcomes]))
+            codes = [int(one["exit_code"]) for one in (*outcomes, *_finish_erasures(plan, ledger, now()))]
+            outcome = PushOutcome(outcomes, worst(codes))
             ledger.end_run(run, now(), outcome.exit_code, outcomes)
     except (sqlite3.Error, OSError) as error:
         remedy = "make room on the disk, then run again to resume"
         raise FatalError(f"the state folder can't be written: {error}", remedy=remedy) from error
     return outcome
+
+
+def _finish_erasures(plan: Plan, ledger: Ledger, now: datetime) -> list[dict[str, Any]]:
+    """What is still open of `forget`, one line per account and erasure; done erasures are closed."""
+    accounts = {item.account.place: item.account for item in plan.items}
+    lines = [line for account in accounts.values() for line in everywhere.finish(ledger, account, plan.members.work)]
+    settle_tombstones(ledger, now)
+    return lines
 
 
 @dataclass
@@ -159,12 +171,12 @@ class Pusher:
     def _mark(self, item: PlannedAudience) -> None:
         """Nothing: the ledger knows since when config no longer asks for the audience."""
         row = self.ledger.audience(item.place)
-        if row is not None and bool(row["left_at"]) != bool(item.care):
+        if row is not None and item.care != RIGHTS and bool(row["left_at"]) != bool(item.care):
             self.ledger.keep_audience(item.place, self.now(), left_at=self.now().isoformat() if item.care else None)
 
     def _retire(self, item: PlannedAudience, handle: AudienceHandle | None, outcome: dict[str, Any]) -> None:
         row = self.ledger.audience(item.place)
-        if row is not None:
+        if row is not None and item.care != RIGHTS:
             retire(self.ledger, item.account.connector, row, handle)
         outcome.update(item.row(), state="gone")
 

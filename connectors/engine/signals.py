@@ -2,19 +2,44 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from datetime import datetime
+    from datetime import date, datetime
 
     from connectors.engine.ledger import Ledger
     from connectors.protocol import Receipt
 
 KEPT = timedelta(days=120)
 """Events are remembered for longer than any platform takes an order's value."""
+OLDEST = 60  # days: more than any platform's age of an order, so that an event's day lies within KEPT and this
+
+
+def event_id(place: tuple[str, str], member_key: bytes, day: date) -> str:
+    """The name of a customer's event on an account: always the same for the day of their first order."""
+    text = "\n".join((*place, member_key.hex(), day.isoformat()))
+    return hashlib.blake2b(text.encode(), digest_size=16, person=b"clvsync-value").hexdigest()
+
+
+def forget_events(ledger: Ledger, keys: Sequence[bytes], now: datetime) -> dict[tuple[str, str], int]:
+    """How many events of these members each account was sent; they are remembered no longer.
+
+    An event's name can't be read back, so every day that the journal may hold is tried.
+    """
+    journal, counts = ledger.journal, {}
+    days = [now.date() - timedelta(days=back) for back in range(-1, KEPT.days + OLDEST)]
+    for row in journal.rows("SELECT DISTINCT platform, account FROM signal_batches"):
+        place = (row["platform"], row["account"])
+        names = [event_id(place, key, day) for key in keys for day in days]
+        with journal.transaction() as connection:
+            gone = sum(connection.execute("DELETE FROM signals WHERE event = ?", (one,)).rowcount for one in names)
+        if gone:
+            counts[place] = gone
+    return counts
 
 
 class Signals:

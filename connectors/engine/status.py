@@ -6,6 +6,7 @@ import json
 from typing import TYPE_CHECKING, Any
 
 from connectors.engine.deliveries import open_delivery
+from connectors.engine.erased import still_held
 from connectors.engine.holdout import holdouts
 from connectors.errors import SyncError
 from connectors.protocol import AudienceHandle, AudienceSpec, AudienceState
@@ -24,7 +25,8 @@ def status(
     connectors: Sequence[Connector] | None = None,
     left: Callable[[dict[str, Any]], str] = lambda row: "",
 ) -> dict[str, Any]:
-    """Plain data: `runs` (oldest first), `audiences`, `lookalikes`, `holdouts`, `overrides`, `forgotten` (how many customers).
+    """Plain data: `runs` (oldest first), `audiences`, `lookalikes`, `holdouts`, `overrides`, `forgotten` (how many customers),
+    `erasing` (platform, account, audience ("": every list), rows: kept of them until the platform has confirmed).
 
     Per audience: platform, account, audience, name, remote_id, members, pending, undelivered, open_delivery, updated_at; with
     `connectors` also what the platform says now: state, size_lower, size_upper, match_rate, detail, drift. Per lookalike:
@@ -41,6 +43,7 @@ def status(
         "holdouts": holdouts(ledger),
         "overrides": ledger.journal.rows("SELECT * FROM overrides ORDER BY at"),
         "forgotten": erased["n"],
+        "erasing": [{key: value for key, value in one.items() if key != "keys"} for one in still_held(ledger)],
     }
 
 

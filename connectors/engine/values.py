@@ -22,7 +22,7 @@ from connectors.engine import click_ids
 from connectors.engine.identified import Identified, identify_members
 from connectors.engine.outcome import fail
 from connectors.engine.settling import PATIENCE
-from connectors.engine.signals import Signals
+from connectors.engine.signals import Signals, event_id
 from connectors.engine.snapshots import recipe_fields
 from connectors.errors import NotReadyError, OutcomeUnknownError, RetriableError, SyncError
 from connectors.protocol import Receipt, ValueBatch, utc_now
@@ -228,7 +228,6 @@ class _Sender:
 
     def _event(self, row: dict[str, Any], order: dict[str, Any], oldest: datetime, now: datetime) -> dict[str, Any]:
         key = row["member_key"]
-        name = "\n".join((*self._account.place, key.hex(), order["day"].isoformat()))
         value = self._money(row["value"])
         dropped = "" if order["at"] >= oldest else "too_old"
         if not dropped and (value is None or value <= 0):
@@ -240,7 +239,7 @@ class _Sender:
         return {
             "member_key": key,
             "dropped": dropped,
-            "event_id": hashlib.blake2b(name.encode(), digest_size=16, person=b"clvsync-value").hexdigest(),
+            "event_id": event_id(self._account.place, key, order["day"]),
             "at": min(order["at"], now),
             "value": None if dropped else value,
             "currency": self.line["currency"],

@@ -28,6 +28,7 @@ CAPABILITIES: Final = Capabilities(
     operations=frozenset(Operation),
     lookalikes=False,
     results=False,
+    after_removal="a platform to which the list was uploaded by hand keeps them until it is uploaded again",
 )
 
 

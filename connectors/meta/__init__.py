@@ -55,6 +55,11 @@ CAPABILITIES: Final = Capabilities(
     report_history_days=37 * 30,
     report_restatement_days=28,
     click_parameters=("fbclid",),
+    removes_everywhere=True,  # Meta asks for it where people opt out (fact sheet 2.6)
+    after_removal=(
+        "Meta may take 24 hours for a removal and keeps the link to an external id for 90 days; lookalikes follow their seed "
+        "every 3 days while an ad set uses them"
+    ),
     predicted_values=True,
     value_batch_rows=1_000,
     value_age_days=7,

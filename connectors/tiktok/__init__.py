@@ -51,6 +51,10 @@ CAPABILITIES = Capabilities(
     foresees=True,
     exclusion_path="stream",
     click_parameters=("ttclid",),
+    after_removal=(
+        "TikTok may take 48 hours for a removal and deletes uploaded files after matching; lookalikes follow their seed twice "
+        "a week while an active ad group uses them"
+    ),
     predicted_values=True,
     value_batch_rows=1_000,
     value_age_days=28,

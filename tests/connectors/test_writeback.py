@@ -156,9 +156,8 @@ def test_the_erased_leave_at_once_and_never_come_back(
 ) -> None:
     back(place)
     forget(world.ledger, ["2"], [], work=tmp_path / "erasing", now=world.clock)
-    assert writeback.forget(settings(place), ["2"]) == [
-        f"1 rows were taken out of {place.split()[1].rstrip('},')}{table(place)}"
-    ]
+    said = f"1 rows were taken out of {place.split()[1].rstrip('},')}{table(place)}"
+    assert writeback.forget(settings(place), ["2"]) == ([said], True)
     assert set(held(tmp_path)) == {"1", "3", "4", "5"}
     assert back(place)["rows"] == 4
     assert set(held(tmp_path)) == {"1", "3", "4", "5"}
@@ -168,9 +167,7 @@ def table(place: str) -> str:
     return " clv_scores" if "database" in place else ""
 
 
-def test_a_warehouse_replaces_in_one_transaction(
-    tmp_path: Path, back: Back, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_warehouse_replaces_in_one_transaction(tmp_path: Path, back: Back, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CRM_URL", f"sqlite://{tmp_path}/warehouse.sqlite")
     path = tmp_path / "warehouse.sqlite"
     sqlite3.connect(path).close()
@@ -196,9 +193,13 @@ def test_forgetting_in_a_warehouse(
     monkeypatch.setenv("CRM_URL", f"{kind}://{tmp_path}/warehouse.{kind}")
     if kind == "sqlite":
         sqlite3.connect(tmp_path / "warehouse.sqlite").close()
-    assert writeback.forget(settings("{database: 'env:CRM_URL'}"), ["1"]) == ["0 rows were taken out of env:CRM_URL clv_scores"]
+    assert writeback.forget(settings("{database: 'env:CRM_URL'}"), ["1"]) == (
+        ["0 rows were taken out of env:CRM_URL clv_scores"],
+        True,
+    )
     back("{database: 'env:CRM_URL'}")
-    assert writeback.forget(settings("{database: 'env:CRM_URL'}"), ["1"]) == ["1 rows were taken out of env:CRM_URL clv_scores"]
+    notes, done = writeback.forget(settings("{database: 'env:CRM_URL'}"), ["1"])
+    assert (notes, done) == (["1 rows were taken out of env:CRM_URL clv_scores"], True)
     held = in_duckdb if kind == "duckdb" else in_sqlite
     assert set(held(tmp_path / f"warehouse.{kind}")) == {"2", "3", "4", "5"}
 

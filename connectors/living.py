@@ -1,0 +1,36 @@
+"""Orders and contacts without the customers who were erased: whatever the source still says, nothing is made of it."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+    from clv_core.transactions import Transactions
+    from connectors.engine.ledger import Ledger
+
+
+def living(ledger: Ledger, checked: Transactions, contacts: pa.Table) -> tuple[Transactions, pa.Table]:
+    """Both without the rows of customers who have a tombstone. Their ids are told by the keyed hash alone."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    erased = pa.array([bytes.fromhex(one) for one in ledger.tombstones()], pa.binary(16))
+    if not len(erased):
+        return checked, contacts
+    known = contacts["customer_id"].combine_chunks()
+    contacts = contacts.filter(pc.invert(pc.is_in(ledger.member_keys(known).storage, erased)))
+    query = f"SELECT DISTINCT customer_id FROM {checked.relation}"
+    ids = pa.array([str(one) for (one,) in checked.connection.execute(query).fetchall()], pa.string())
+    gone = ids.filter(pc.is_in(ledger.member_keys(ids).storage, erased))
+    if not len(gone):
+        return checked, contacts
+    checked.connection.register("erased_ids", pa.table({"customer_id": gone}))
+    checked.connection.execute(
+        f"CREATE OR REPLACE TABLE living_days AS SELECT * FROM {checked.relation} "
+        "WHERE customer_id NOT IN (SELECT customer_id FROM erased_ids)"
+    )
+    checked.connection.unregister("erased_ids")
+    return replace(checked, relation="living_days", customers=checked.customers - len(gone)), contacts
