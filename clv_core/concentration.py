@@ -1,4 +1,4 @@
-"""How unevenly value is spread: the Lorenz curve of scores, and what each tier holds."""
+"""How unevenly value is spread: the Lorenz curve of scores, and what each tier and lifecycle stage holds."""
 
 from __future__ import annotations
 
@@ -7,9 +7,11 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from clv_core.measures import floats
+from clv_core.stages import PROSPECT, STAGES
 
 Floats = NDArray[np.float64]
 TIER_ORDER = ("high", "middle", "low")
+STAGE_ORDER = (PROSPECT, *STAGES)
 
 
 def lorenz(scores: pa.Table, points: int = 100) -> pa.Table:
@@ -25,19 +27,27 @@ def lorenz(scores: pa.Table, points: int = 100) -> pa.Table:
 
 def tier_table(scores: pa.Table) -> pa.Table:
     """One row per tier, best first: customers, predicted and lifetime value, each with its share, and means per customer."""
-    names = np.asarray(scores.column("tier").to_pylist(), dtype=object)
-    rest = sorted({str(name) for name in names} - set(TIER_ORDER))
+    return _held_by(scores, "tier", "tier", TIER_ORDER)
+
+
+def stage_table(scores: pa.Table) -> pa.Table:
+    """The same per lifecycle stage, in the order of a life: prospect (aware, never bought), new, active, at_risk, lapsed."""
+    return _held_by(scores, "lifecycle_stage", "stage", STAGE_ORDER)
+
+
+def _held_by(scores: pa.Table, column: str, key: str, order: tuple[str, ...]) -> pa.Table:
+    names = np.asarray(scores.column(column).to_pylist(), dtype=object)
+    rest = sorted({str(name) for name in names} - set(order))
     values = {name: np.nan_to_num(floats(scores, name)) for name in ("clv", "lifetime_value", "value_to_date")}
     means = {name: floats(scores, name) for name in ("p_alive", "expected_orders", "frequency")}
-    rows = [_tier(tier, names == tier, values, means) for tier in (*TIER_ORDER, *rest) if (names == tier).any()]
+    rows = [{key: one, **_held(names == one, values, means)} for one in (*order, *rest) if (names == one).any()]
     return pa.Table.from_pylist(rows)
 
 
-def _tier(tier: str, mine: NDArray[np.bool_], values: dict[str, Floats], means: dict[str, Floats]) -> dict[str, object]:
+def _held(mine: NDArray[np.bool_], values: dict[str, Floats], means: dict[str, Floats]) -> dict[str, object]:
     count, total = int(mine.sum()), {name: float(value.sum()) for name, value in values.items()}
     clv, lifetime = float(values["clv"][mine].sum()), float(values["lifetime_value"][mine].sum())
     return {
-        "tier": tier,
         "customers": count,
         "share_customers": count / len(mine),
         "predicted_clv": clv,

@@ -14,8 +14,8 @@ if TYPE_CHECKING:
 
 MOVEMENTS = pa.schema([("from_tier", pa.string()), ("to_tier", pa.string()), ("customers", pa.int64()), ("clv", pa.float64())])
 CHURN = pa.schema([
-    ("tactic", pa.string()), ("message", pa.string()), ("customers", pa.int64()), ("lapsed", pa.int64()),
-    ("lapsed_share", pa.float64()), ("dropped_out", pa.int64()), ("drop_out_share", pa.float64()),
+    ("tactic", pa.string()), ("message", pa.string()), ("customers", pa.int64()), ("buyers", pa.int64()),
+    ("lapsed", pa.int64()), ("lapsed_share", pa.float64()), ("dropped_out", pa.int64()), ("drop_out_share", pa.float64()),
     ("mean_p_alive", pa.float64()),
 ])  # fmt: skip
 _MOVED = """
@@ -27,12 +27,10 @@ _CHURN = """
       SELECT coalesce(tactic, '') AS tactic, coalesce(message, '') AS message, customer_id, max("at"::DATE) AS last
       FROM engagement WHERE "at"::DATE <= $as_of GROUP BY ALL),
     since AS (SELECT customer_id, max("at"::DATE) AS last_any FROM engagement WHERE "at"::DATE <= $as_of GROUP BY 1)
-    SELECT tactic, message, count(*) AS customers,
-      count(*) FILTER (WHERE lifecycle_stage = 'lapsed') AS lapsed,
-      count(*) FILTER (WHERE lifecycle_stage = 'lapsed') / count(*) AS lapsed_share,
-      count(*) FILTER (WHERE lifecycle_stage IN ('at_risk', 'lapsed') AND last_any = last) AS dropped_out,
-      count(*) FILTER (WHERE lifecycle_stage IN ('at_risk', 'lapsed') AND last_any = last) / count(*) AS drop_out_share,
-      avg(p_alive) FILTER (WHERE lifecycle_stage <> 'prospect') AS mean_p_alive
+    SELECT tactic, message, count(*) AS customers, count(*) FILTER (lifecycle_stage <> 'prospect') AS buyers,
+      count(*) FILTER (lifecycle_stage = 'lapsed') AS lapsed, lapsed / nullif(buyers, 0) AS lapsed_share,
+      count(*) FILTER (lifecycle_stage IN ('at_risk', 'lapsed') AND last_any = last) AS dropped_out,
+      dropped_out / nullif(buyers, 0) AS drop_out_share, avg(p_alive) FILTER (lifecycle_stage <> 'prospect') AS mean_p_alive
     FROM reached JOIN scores USING (customer_id) JOIN since USING (customer_id)
     GROUP BY ALL ORDER BY tactic, message"""
 
@@ -48,7 +46,8 @@ def movements(scores: pa.Table, previous: pa.Table | None) -> pa.Table:
 
 
 def churn(scores: pa.Table, engagement: pa.Table | None, as_of: date) -> pa.Table:
-    """Per tactic and message: customers reached, how many lapsed, and how many dropped out with it as their last contact.
+    """Per tactic and message: people reached, buyers among them, how many of these lapsed, and how many dropped out: are at
+    risk or lapsed with it as the last they reacted to. Shares and the mean p_alive are of the buyers, null without any.
 
     Empty when engagement is missing or carries neither column.
     """

@@ -1,4 +1,4 @@
-"""What each tier looks like, and why the low one is low: sizes, habits, channels, categories, countries, engagement."""
+"""What each tier looks like, and why the low one is low: sizes, habits, stages, channels, categories, countries, engagement."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ TOP = 5  # labels listed per tier
 REASONS = {
     "refund_share": "{0:.0%} of them have sent something back ({1:.0%} of all customers)",
     "one_category_share": "{0:.0%} have bought from one category only ({1:.0%} of all)",
-    "long_gap_share": "{0:.0%} have been silent for longer than nine in ten gaps between orders ({1:.0%} of all)",
+    "long_gap_share": "{0:.0%} have been silent for longer than nine in ten customers wait between orders ({1:.0%} of all)",
     "one_order_share": "{0:.0%} have ordered once ({1:.0%} of all)",
 }
 _HABITS = """
@@ -50,6 +50,9 @@ _ENGAGEMENT = """
     FROM engagement e JOIN scores s USING (customer_id)
     JOIN (SELECT tier, count(*) AS customers FROM scores GROUP BY 1) n USING (tier)
     WHERE e."at" <= $as_of AND e.kind IS NOT NULL GROUP BY s.tier, e.kind ORDER BY s.tier, share DESC, label"""
+_STAGES = """
+    SELECT tier, lifecycle_stage AS label, count(*) / sum(count(*)) OVER (PARTITION BY tier) AS share
+    FROM scores GROUP BY tier, lifecycle_stage ORDER BY tier, share DESC, label"""
 _SHARES = pa.list_(pa.struct([("label", pa.string()), ("share", pa.float64())]))
 _NUMBERS = (
     "customer_share", "clv", "clv_share", "mean_clv", "mean_orders", "mean_spend", "days_since_last", "mean_p_alive",
@@ -57,7 +60,7 @@ _NUMBERS = (
 )  # fmt: skip
 SCHEMA = pa.schema(
     [("tier", pa.string()), ("customers", pa.int64()), *((name, pa.float64()) for name in _NUMBERS)]
-    + [(name, _SHARES) for name in ("channels", "categories", "countries", "engagement")]
+    + [(name, _SHARES) for name in ("stages", "channels", "categories", "countries", "engagement")]
     + [("why", pa.list_(pa.string()))]
 )
 
@@ -67,7 +70,9 @@ def profiles(
 ) -> pa.Table:
     """One row per tier (best first), columns as in SCHEMA; shares of unknown things are null, lists empty.
 
-    `distance_to_next` is the median clv that a customer lacks to the next better tier. `why` gives reasons for the low tier.
+    Shares of channels and categories are of what was spent, of countries of those whose country is known, of stages and
+    engagement of the tier's customers. `distance_to_next` is the median clv that a customer lacks to the next better tier;
+    `why` gives reasons for the low tier, most telling first.
     """
     cursor = t.connection.cursor()
     buyers = scores.filter(pc.is_in(scores["tier"], pa.array(TIERS)))
@@ -81,6 +86,8 @@ def profiles(
     lists = _lists(cursor, t, as_of, contacts, dated(engagement))
     edges = edge_values(np.asarray(buyers["clv"]), buyers["tier"].combine_chunks())
     out = [_row(rows[tier], base, edges, buyers, lists) for tier in TIERS if tier in rows]
+    if out[-1]["tier"] == TIERS[-1]:
+        out[-1]["why"] = _why(out[-1], base, t.currency)
     return pa.Table.from_pylist(out, schema=SCHEMA)
 
 
@@ -96,17 +103,18 @@ def _row(
         row["distance_to_next"] = float(np.median(np.maximum(edges[better] - mine, 0.0)))
     for name, held in lists.items():
         row[name] = held.get(tier, [])[:TOP]
-    row["why"] = _why(row, base) if tier == TIERS[-1] else []
+    row["why"] = []
     return row
 
 
-def _why(row: dict[str, Any], base: dict[str, Any]) -> list[str]:
-    """The habits in which the low tier differs from the base, widest difference first."""
+def _why(row: dict[str, Any], base: dict[str, Any], currency: str) -> list[str]:
+    """The habits in which the low tier differs from the base, widest difference first, and what it lacks."""
     gaps = {name: (row[name] or 0.0) - (base[name] or 0.0) for name in REASONS}
     told = [name for name in sorted(gaps, key=lambda name: -gaps[name]) if gaps[name] > 0.02]
     out = [REASONS[name].format(row[name], base[name]) for name in told]
     if row.get("distance_to_next") is not None:
-        out.append(f"half of them lack at least {row['distance_to_next']:.2f} in predicted value to the next tier")
+        lack = f"{row['distance_to_next']:,.2f} {currency}".strip()
+        out.append(f"half of them lack at least {lack} of predicted value to the next tier")
     return out
 
 
@@ -128,6 +136,7 @@ def _lists(
 
     day = {"as_of": as_of}
     lists = {
+        "stages": by_tier(_STAGES, {}),
         "channels": by_tier(_LABELS.format(relation=t.relation, column="channel"), day),
         "categories": by_tier(_LABELS.format(relation=t.relation, column="product_category"), day),
         "countries": {},
