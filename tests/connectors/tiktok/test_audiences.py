@@ -11,7 +11,7 @@ from connectors.errors import FatalError, NotReadyError, OutcomeUnknownError, Re
 from connectors.protocol import AudienceState, Operation, Receipt
 from connectors.tiktok.connector import TikTokConnector
 
-from .conftest import ADVERTISER, Connect, Recorded, batch, digests, held, made, people, seed
+from .conftest import ADVERTISER, Connect, Recorded, batch, digests, exclusion, held, made, people, seed
 
 
 def test_an_audience_is_made_by_its_first_members(sandbox: Recorded, tiktok: TikTokConnector) -> None:
@@ -266,4 +266,22 @@ def test_an_empty_batch_sends_nothing(sandbox: Recorded, tiktok: TikTokConnector
     handle = tiktok.find_or_create(seed())
     calls = len(sandbox.heard)
     assert tiktok.send(handle, batch(Operation.ADD, [])).accepted == 0
+    assert len(sandbox.heard) == calls
+
+
+def test_an_audience_takes_a_new_name(sandbox: Recorded, tiktok: TikTokConnector) -> None:
+    handle = made(tiktok, sandbox)
+    tiktok.rename(replace(handle, spec=seed("Customers B")))
+    assert sandbox.state()["audiences"][handle.remote_id]["name"] == "Customers B"
+    assert held(sandbox, handle) == digests(people(range(1500)))
+    tiktok.send(handle, batch(Operation.ADD, people(range(1500, 1510))))
+    with pytest.raises(NotReadyError):  # while it is being built
+        tiktok.rename(handle)
+
+
+def test_a_streaming_audience_keeps_its_name(sandbox: Recorded, tiktok: TikTokConnector) -> None:
+    handle = tiktok.find_or_create(exclusion())
+    calls = len(sandbox.heard)
+    with pytest.raises(FatalError, match="renames a streaming audience"):
+        tiktok.rename(replace(handle, spec=exclusion("Everybody")))
     assert len(sandbox.heard) == calls

@@ -94,3 +94,58 @@ def test_locations_are_ids_of_countries() -> None:
     assert len(set(LOCATIONS.values())) == len(LOCATIONS)
     assert all(len(code) == 2 and code.isupper() and place.isdigit() for code, place in LOCATIONS.items())
     assert location_ids(["us", "US"], {}) == ["6252001"]
+
+
+def test_found_under_whatever_name_it_has(sandbox: Recorded, tiktok: TikTokConnector) -> None:
+    handle = made(tiktok, sandbox)
+    first = tiktok.find_or_create_lookalike(handle, SPEC)
+    assert tiktok.find_or_create_lookalike(handle, replace(SPEC, name="Another title")).remote_id == first.remote_id
+
+
+def test_found_by_name_where_no_specification_is_told(sandbox: Recorded, tiktok: TikTokConnector) -> None:
+    handle = made(tiktok, sandbox)
+    first = tiktok.find_or_create_lookalike(handle, SPEC)
+    sandbox.audiences.held[first.remote_id].lookalike = {"size": 1_000_000}
+    assert tiktok.find_or_create_lookalike(handle, SPEC).remote_id == first.remote_id
+
+
+@pytest.mark.parametrize("change", [{"mobile_os": "IOS"}, {"placements": ["TikTok", "Pangle"]}, {"include_source": True}])
+def test_another_setting_is_another_lookalike(change: dict[str, object], sandbox: Recorded, connect: Connect) -> None:
+    handle = made(connect(), sandbox)
+    first = connect().find_or_create_lookalike(handle, SPEC)
+    other = connect(lookalike=change).find_or_create_lookalike(handle, SPEC)
+    assert other.remote_id != first.remote_id
+    assert connect(lookalike=change).find_or_create_lookalike(handle, SPEC).remote_id == other.remote_id
+
+
+@pytest.mark.parametrize(
+    "told", [{"include_source": "false"}, {"include_source": 0}, {"placements": ["TIKTOK"]}, {"mobile_os": "All"}]
+)
+def test_how_tiktok_writes_a_setting_back_makes_no_second(
+    told: dict[str, object], sandbox: Recorded, tiktok: TikTokConnector
+) -> None:
+    handle = made(tiktok, sandbox)
+    first = tiktok.find_or_create_lookalike(handle, SPEC)
+    sandbox.audiences.held[first.remote_id].lookalike.update(told)
+    assert tiktok.find_or_create_lookalike(handle, SPEC).remote_id == first.remote_id
+
+
+def test_a_new_seed_gets_a_lookalike_of_its_own(sandbox: Recorded, tiktok: TikTokConnector) -> None:
+    handle = made(tiktok, sandbox)
+    first = tiktok.find_or_create_lookalike(handle, SPEC)
+    tiktok.delete(handle)  # TikTok lets it go: the lookalike is frozen
+    second = made(tiktok, sandbox)
+    assert tiktok.find_or_create_lookalike(second, SPEC).remote_id != first.remote_id
+
+
+def test_a_refresh_keeps_it_usable(sandbox: Recorded, tiktok: TikTokConnector) -> None:
+    found = tiktok.find_or_create_lookalike(made(tiktok, sandbox), SPEC)
+    sandbox.clock.advance(hours=25)
+    before = tiktok.status(found)
+    sandbox.clock.advance(hours=80)
+    tiktok.refresh_lookalike(found)
+    after = tiktok.status(found)
+    assert after.state is AudienceState.READY
+    assert before.updated is not None
+    assert after.updated is not None
+    assert after.updated > before.updated

@@ -111,6 +111,34 @@ def test_report_tasks_are_slow(plain: Plain, sandbox: Recorded) -> None:
 
 
 @pytest.mark.usefixtures("still")
+def test_five_hundred_report_tasks_an_hour(plain: Plain, sandbox: Recorded) -> None:
+    sandbox.limits.enabled, sandbox.limits.task_qps, sandbox.limits.tasks_an_hour = True, 99, 2
+    day = sandbox.clock.now().date().isoformat()
+    body = {"advertiser_id": ADVERTISER, "report_type": "BASIC", "data_level": "AUCTION_AD", "start_date": day, "end_date": day}
+    codes = [plain.post("/report/task/create/", **body, dimensions=["ad_id"])["code"] for _ in range(3)]
+    assert codes == [0, 0, 40100]
+    assert plain.post("/report/task/create/", **{**body, "advertiser_id": OTHER}, dimensions=["ad_id"])["code"] == 0
+
+
+@pytest.mark.usefixtures("still")
+def test_a_day_s_calls_are_counted_until_midnight(plain: Plain, sandbox: Recorded) -> None:
+    assert sandbox.limits.qpd == 864_000
+    sandbox.limits.enabled, sandbox.limits.qpd = True, 3
+    assert [plain.get("/user/info/")["code"] for _ in range(4)] == [0, 0, 0, 40100]
+    assert "00:00 UTC" in plain.get("/user/info/")["message"]
+    sandbox.clock.advance(hours=24)
+    assert plain.get("/user/info/")["code"] == 0
+
+
+@pytest.mark.usefixtures("still")
+def test_events_have_a_rate_of_their_own(plain: Plain, sandbox: Recorded) -> None:
+    assert (sandbox.limits.event_qps, sandbox.limits.event_qpm) == (1_000, 600_000)
+    sandbox.limits.enabled, sandbox.limits.event_qps = True, 12
+    codes = [plain.post("/event/track/", event_source="web", event_source_id="P", data=[])["code"] for _ in range(13)]
+    assert codes == [40002] * 12 + [40100]
+
+
+@pytest.mark.usefixtures("still")
 def test_streams_count_identifiers(plain: Plain, sandbox: Recorded) -> None:
     sandbox.limits.enabled, sandbox.limits.streaming_qps = True, 10
     audience = plain.segment()

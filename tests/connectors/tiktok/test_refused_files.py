@@ -125,6 +125,16 @@ def test_updates(changes: dict[str, Any], code: int, plain: Plain) -> None:
     assert plain.update(plain.audience(), **changes)["code"] == code
 
 
+def test_names_change_only_of_usable_file_audiences(plain: Plain) -> None:
+    new = {"file_paths": None, "custom_audience_name": "New name"}
+    assert (
+        plain.update(plain.audience(ready=False), **new)["message"] == "Audience is not editable, please check audience status"
+    )
+    assert plain.update(plain.audience(800), **new)["code"] == 40002
+    assert plain.update(plain.segment(), **new)["code"] == 40002
+    assert plain.update(str(plain.lookalike(plain.audience())["data"]["custom_audience_id"]), **new)["code"] == 40002
+
+
 def test_an_audience_in_the_making_is_not_editable(plain: Plain) -> None:
     answer = plain.update(plain.audience(ready=False))
     assert (answer["code"], answer["message"]) == (40002, "Audience is not editable, please check audience status")

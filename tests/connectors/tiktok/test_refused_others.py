@@ -102,6 +102,14 @@ def test_a_lookalike_is_refreshed_never_changed(plain: Plain) -> None:
     assert plain.update(made, file_paths=None, audience_sub_type="REACH_FREQUENCY")["code"] == 40002
 
 
+def test_pixels(plain: Plain, sandbox: Recorded) -> None:
+    sandbox.pixels = {"CAAAAAA", "CBBBBBB"}
+    codes = [one["pixel_code"] for one in plain.get("/pixel/list/", advertiser_id=ADVERTISER)["data"]["pixels"]]
+    assert codes == ["CAAAAAA", "CBBBBBB"]
+    assert plain.get("/pixel/list/", advertiser_id=ADVERTISER, code="CZZZZZZ")["data"]["pixels"] == []
+    assert plain.get("/pixel/list/")["code"] == 40002
+
+
 THIRTY = {"start_date": "2026-09-01", "end_date": "2026-09-30"}
 THIRTY_ONE = {"start_date": "2026-09-01", "end_date": "2026-10-01"}
 YEAR = {"start_date": "2025-09-01", "end_date": "2026-08-31"}
