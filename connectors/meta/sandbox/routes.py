@@ -98,7 +98,8 @@ def _account_fields(account: Account, call: Call) -> dict[str, Any]:
 
 
 def _run(box: MetaSandbox, run: insights.Run, edge: str, log: dict[str, Any], call: Call) -> dict[str, Any]:
-    log["operation"] = "report"
+    log["operation"], log["account"] = "report", run.account
+    limits.count(box.account(run.account), box.tier, box.clock.now(), write=False, audience=False)
     return insights.run_rows(box, run, call) if edge == "insights" else insights.run_status(box, run)
 
 
