@@ -87,3 +87,38 @@ def test_who_must_leave_leaves_also_below_the_floor(tmp_path: Path) -> None:
         here.rest(49)
         here.settle(crowd(0, 1100))  # made anew as soon as it can be used
         here.assert_exact(crowd(0, 1100))
+
+
+def test_a_lookalike_follows_its_seed(tmp_path: Path) -> None:
+    """Refreshed after the seed has changed and settled, at most every third day; left alone when nothing changed."""
+    request = AudienceRequest("all", "Customers", guardrails=LOOSE, platforms=("tiktok",), lookalikes=(LOOK,))
+    with stage("tiktok", tmp_path, [request]) as here:
+        here.push(crowd(0, 1200))
+        here.rest(48)
+        assert here.push(crowd(0, 1200)).audiences[0]["lookalikes"][0]["state"] == "made"
+        here.rest(96)
+        assert calls(here, "/lookalike/update/") == 0
+        here.push(crowd(0, 1250))
+        assert calls(here, "/lookalike/update/") == 0  # the seed is being built
+        here.rest(48)
+        shown = here.push(crowd(0, 1250)).audiences[0]["lookalikes"][0]
+        assert calls(here, "/lookalike/update/") == 1
+        assert (shown["platform_state"], bool(shown["refreshed_at"])) == ("ready", True)
+        here.rest(96)
+        here.push(crowd(0, 1250))
+        assert calls(here, "/lookalike/update/") == 1
+
+
+def test_an_audience_made_anew_leaves_word_of_its_frozen_lookalike(tmp_path: Path) -> None:
+    request = AudienceRequest("all", "Customers", guardrails=LOOSE, platforms=("tiktok",), lookalikes=(LOOK,))
+    with stage("tiktok", tmp_path, [request]) as here:
+        here.push(crowd(0, 1200))
+        here.rest(48)
+        old = here.push(crowd(0, 1200)).audiences[0]["lookalikes"][0]["remote_id"]
+        (seed,) = here.sandbox.state()["audiences"]
+        del here.sandbox.audiences.held[seed]  # somebody deleted it in TikTok's Audience Manager
+        here.push(crowd(0, 1200))
+        here.rest(48)
+        shown = here.push(crowd(0, 1200)).audiences[0]["lookalikes"][0]
+        assert shown["remote_id"] not in ("", old)
+        assert f"{old} was made of one that is gone" in shown["detail"]
