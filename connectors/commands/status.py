@@ -37,9 +37,7 @@ def status_command(offline: bool, folder: Path, as_json: bool) -> int:
             click.echo(f"{row['platform']} {row['audience']}: {said}")
     for one in found["erasing"]:
         where = one["audience"] or "every list"
-        click.echo(
-            f"{one['platform']} {where}: {one['rows']} rows of erased customers still to be removed: clvsync run goes on"
-        )
+        click.echo(f"{one['platform']} {where}: {one['customers']} erased customers still to be removed: clvsync run goes on")
     lookalikes = ("platform", "account", "audience", "name", "state", "size_lower", "size_upper", "made_at", "refreshed_at")
     if found["lookalikes"]:
         show_table("Lookalikes", lookalikes, rows_of(found["lookalikes"], lookalikes))

@@ -40,12 +40,12 @@ def bury(ledger: Ledger, ids: Sequence[str], now: datetime) -> list[str]:
 
 
 def settle_tombstones(ledger: Ledger, now: datetime) -> list[dict[str, Any]]:
-    """Where the state folder still keeps rows of erased customers: platform, account, audience ("": every list), rows.
+    """Where the state folder still keeps rows of erased customers: platform, account, audience ("": every list), customers.
 
     Who is in none of these places is done: their tombstone says since when.
     """
     lines = still_held(ledger)
-    left = {key for line in lines for key in line.pop("keys")}
+    left = {key.hex() for line in lines for key in line.pop("keys")}
     done = [one for one in _open(ledger) if one not in left]
     with ledger.journal.transaction() as connection:
         connection.executemany("UPDATE tombstones SET done_at = ? WHERE member = ?", [(now.isoformat(), one) for one in done])
@@ -53,7 +53,7 @@ def settle_tombstones(ledger: Ledger, now: datetime) -> list[dict[str, Any]]:
 
 
 def still_held(ledger: Ledger) -> list[dict[str, Any]]:
-    """The same with `keys` (hex); changes nothing. Quick when every erasure is done."""
+    """The same with `keys` (member keys); changes nothing. Quick when every erasure is done."""
     keys = _open(ledger)
     if not keys:
         return []
@@ -74,8 +74,8 @@ def still_held(ledger: Ledger) -> list[dict[str, Any]]:
             "platform": place[0],
             "account": place[1],
             "audience": place[2],
-            "rows": len(held),
-            "keys": {one.hex() for one in held},
+            "customers": len(set(held)),
+            "keys": set(held),
         }
         for place, held in sorted(found.items())
         if held

@@ -46,8 +46,8 @@ def forget(
 ) -> dict[str, Any]:
     """What became of the customers `ids`: `customers`, `audiences` (platform, account, audience, removed, left, state, detail),
     `everywhere` (platform, account, rows, state, detail: removal from every list of an account), `events` (platform, account,
-    events: predicted values that were sent), `lookalikes` (made of audiences that held them), `left` (rows of theirs that are
-    still kept because no platform has confirmed their removal), `notes` (sentences for a person) and `exit_code`.
+    events: predicted values that were sent), `lookalikes` (made of audiences that held them), `left` (how many of them are
+    still kept because a platform has not confirmed their removal), `notes` (sentences for a person) and `exit_code`.
 
     First a keyed tombstone is written, so that no later run sends them; then each audience that holds them gets a removal (with
     replace and deletion as the escalation), also one that config no longer asks for; the snapshots written then are without
@@ -66,17 +66,18 @@ def forget(
             spread = [line for account in accounts for line in everywhere.finish(ledger, account, work)]
         finally:
             shutil.rmtree(work, ignore_errors=True)
-        counts = forget_events(ledger, [bytes.fromhex(key) for key in keys], now())
-        left = [line for line in still_held(ledger) if line.pop("keys") & set(keys)]
+        mine = {bytes.fromhex(key) for key in keys}
+        counts = forget_events(ledger, sorted(mine), now())
+        left = {key for line in still_held(ledger) for key in line["keys"] & mine}
         settle_tombstones(ledger, now())
         ledger.journal.scrub()
-        outcome = {
+        outcome: dict[str, Any] = {
             "customers": len(keys),
             "audiences": lines,
             "everywhere": spread,
             "events": [{"platform": place[0], "account": place[1], "events": count} for place, count in counts.items()],
             "lookalikes": [one for line in lines for one in line.pop("lookalikes")],
-            "left": sum(line["rows"] for line in left),
+            "left": len(left),
             "exit_code": worst([line.pop("exit_code") for line in (*lines, *spread)]),
         }
         outcome["notes"] = _notes(outcome, {one.place[0]: one.capabilities.after_removal for one in accounts})
@@ -91,7 +92,7 @@ def _notes(outcome: dict[str, Any], kept: dict[str, str]) -> list[str]:
         where = f"{line['platform']} {line['account']} {line['audience']}"
         if line["left"]:
             why = line["detail"] or line["state"]
-            notes.append(f"{where}: {line['left']} rows are not yet confirmed as removed ({why}): run push again")
+            notes.append(f"{where}: {line['left']} customers are not yet confirmed as removed ({why}): run push again")
         else:
             notes.append(f"{where}: {line['removed']} rows removed")
     for line in outcome["everywhere"]:
@@ -106,6 +107,10 @@ def _notes(outcome: dict[str, Any], kept: dict[str, str]) -> list[str]:
     notes += [BUILT.format(**line) for line in outcome["lookalikes"]]
     held = {line["platform"] for line in (*outcome["audiences"], *outcome["everywhere"], *outcome["events"])}
     return [*notes, *(kept[one] for one in sorted(held) if kept.get(one))]
+
+
+def _place(line: dict[str, Any]) -> tuple[str, str, str]:
+    return line["platform"], line["account"], line["audience"]
 
 
 class _Eraser:
@@ -140,7 +145,7 @@ class _Eraser:
         row = self._ledger.audience(place) or row
         held = self._held(row)
         if not held:
-            waiting = self._pending(place)
+            waiting = self._left(place)
             return {**line, "removed": 0, "left": waiting, "state": "pending", "exit_code": 0} if waiting else None
         line["lookalikes"] = self._lookalikes(row)
         outcome = self._pusher.audience(self._removal(account, row))
@@ -148,7 +153,7 @@ class _Eraser:
         # a removal that the platform has not even taken is never done, whatever the platform's reason
         code = outcome["exit_code"] or (RESUMES if after else 0)
         told = {"state": outcome["state"], "detail": outcome["detail"], "exit_code": code}
-        return {**line, "removed": held - after, "left": after + self._pending(place), **told}
+        return {**line, "removed": held - after, "left": self._left(place), **told}
 
     def _removal(self, account: Account, row: dict[str, Any]) -> Any:
         """The plan by which they leave: everybody else stays; who is only maybe there is not added on this occasion."""
@@ -168,12 +173,12 @@ class _Eraser:
         made = self._ledger.journal.rows("SELECT name FROM lookalikes WHERE audience = ?", (row["id"],))
         return [{"platform": row["platform"], "account": row["account"], "name": one["name"]} for one in made]
 
-    def _pending(self, place: Place) -> int:
-        """Rows of theirs in files that are kept because the platform still works on them."""
+    def _left(self, place: Place) -> int:
+        """How many of them the state folder still keeps for this audience, because the platform has not confirmed yet."""
         here = (place.platform, place.account, place.audience)
-        snapshot = self._held(self._ledger.audience(place))
-        found = [one for one in still_held(self._ledger) if (one["platform"], one["account"], one["audience"]) == here]
-        return sum(int(one["rows"]) for one in found) - snapshot
+        mine = {bytes.fromhex(key) for key in self._keys}
+        found = [one["keys"] & mine for one in still_held(self._ledger) if _place(one) == here]
+        return sum(len(one) for one in found)
 
     def _held(self, row: dict[str, Any] | None) -> int:
         connection = open_tables(self._work)

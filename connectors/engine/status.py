@@ -26,7 +26,7 @@ def status(
     left: Callable[[dict[str, Any]], str] = lambda row: "",
 ) -> dict[str, Any]:
     """Plain data: `runs` (oldest first), `audiences`, `lookalikes`, `holdouts`, `overrides`, `forgotten` (how many customers),
-    `erasing` (platform, account, audience ("": every list), rows: kept of them until the platform has confirmed).
+    `erasing` (platform, account, audience ("": every list), customers: kept until the platform has confirmed).
 
     Per audience: platform, account, audience, name, remote_id, members, pending, undelivered, open_delivery, updated_at; with
     `connectors` also what the platform says now: state, size_lower, size_upper, match_rate, detail, drift. Per lookalike:
