@@ -67,13 +67,16 @@ class PigeonSandbox(Sandbox):
         if path == ["lists"] and request.method == "GET":
             wanted, name = (request.query.get(key, [""])[0] for key in ("id", "name"))
             found = [key for key, (held, _) in self.lists.items() if key == wanted or held == name]
-            return self._ok("list", lists=[{"id": key, "size": len(self.lists[key][1])} for key in found])
+            sizes = [{"id": key, "size": len(self.lists[key][1])} for key in found]
+            sizes += [{"id": key, "size": 10_000} for key in self.lookalikes if key == wanted]
+            return self._ok("list", lists=sizes)
         if path == ["lists"]:
             number = f"L{len(self.requests)}"
             self.lists[number] = (request.json()["name"], set())
             return self._ok("create", id=number)
         if request.method == "DELETE":
             self.lists.pop(path[1], None)
+            self.lookalikes.pop(path[1], None)
             return self._ok("delete")
         if path[1] not in self.lists:
             return refused(404, "no such list")
