@@ -81,13 +81,12 @@ class Reports:
         part = PARTS[query.resource]
         by_day = query.has("segments.date")
         sums: dict[tuple[str, ...], dict[str, Any]] = defaultdict(dict)
+        first, last = (day.isoformat() if day else limit for day, limit in zip(query.days(), ("", "9999"), strict=True))
         for row in self.source(account):
+            if not first <= str(row["date"]) <= last:
+                continue
             asset = "performance max" in str(row.get("campaign_name", "")).lower()
             if part and (query.resource == "asset_group") is not asset:
-                continue
-            first, last = query.days()
-            day = date.fromisoformat(str(row["date"]))
-            if (first and day < first) or (last and day > last):
                 continue
             ids = (str(row.get("adset_id") or 0), str(row.get("ad_id") or 0))[: len(part)]
             _add(sums[str(row["date"]) if by_day else "", str(row["campaign_id"]), *ids], row)

@@ -123,7 +123,8 @@ class TikTokSandbox(Sandbox):
         elif path == "/segment/mapping/":
             batch = body.get("batch_data")
             cells = [cell for row in batch if isinstance(row, list) for cell in row] if isinstance(batch, list) else []
-            self.limits.count_stream(token, sum(cell != {} for cell in cells))
+            note["identifiers"] = sum(cell != {} for cell in cells)
+            self.limits.count_stream(token, note["identifiers"])
         else:
             self.limits.count(token, path, owners)
         self.access.allow(token, route[1], owners)
