@@ -134,6 +134,29 @@ def _get(settings: Settings, wanted: WriteBack) -> pa.Table | None:
             return _get_duckdb(connection, wanted.table)
 
 
+def columns(settings: Settings, wanted: WriteBack) -> list[str]:
+    """The columns of what is there now, only read; empty when nothing is. Raises ConfigurationError where `write` would."""
+    if wanted.path is not None or not str(wanted.database).startswith(("env:", "file:")):
+        path = settings.path(wanted.path) if wanted.path is not None else _database(settings, str(wanted.database))
+        if not path.is_file():
+            return []
+        if wanted.path is not None:
+            found = _file_columns(path)
+        elif path.suffix.lower() in SQLITE:
+            with _told(str(path)), closing(sqlite3.connect(f"{path.as_uri()}?mode=ro", uri=True)) as file:
+                found = _sqlite_columns(file, wanted.table)
+        else:
+            import duckdb
+
+            with _told(str(path)), duckdb.connect(str(path), read_only=True) as connection:
+                found = _duckdb_columns(connection, wanted.table)
+    else:
+        with _warehouse(str(wanted.database)) as connection:
+            found = _warehouse_columns(connection, wanted.table)
+    _check_ours(wanted.path or wanted.table, found)
+    return found
+
+
 def _database(settings: Settings, database: str) -> Path:
     path = settings.path(database)
     if not path.parent.is_dir():
@@ -155,18 +178,20 @@ def _put_file(path: Path, table: pa.Table) -> None:
     tables.check_name(path)
     mode = 0o600
     if path.is_file():
-        import pyarrow.parquet as parquet
-
-        if path.suffix == ".parquet":
-            names = parquet.read_schema(path).names
-        else:
-            with path.open(encoding="utf-8") as handle:
-                names = [one.strip().strip('"') for one in handle.readline().split(",")]
-        _check_ours(str(path), names)
+        _check_ours(str(path), _file_columns(path))
         mode = path.stat().st_mode & 0o777
     with _told(str(path)):
         tables.write(_plain(table) if path.suffix == ".csv" else table, path)
         os.chmod(path, mode)
+
+
+def _file_columns(path: Path) -> list[str]:
+    if path.suffix == ".parquet":
+        import pyarrow.parquet as parquet
+
+        return list(parquet.read_schema(path).names)
+    with path.open(encoding="utf-8") as handle:
+        return [one.strip().strip('"') for one in handle.readline().split(",")]
 
 
 def _plain(table: pa.Table) -> pa.Table:
@@ -256,13 +281,20 @@ def _get_warehouse(connection: Any, name: str) -> pa.Table | None:
     return connection.table(bare, database=schema).to_pyarrow() if there else None
 
 
+def _warehouse_columns(connection: Any, name: str) -> list[str]:
+    if connection.name == "duckdb":
+        return _duckdb_columns(connection.con, name)
+    schema, bare = _parts(name)
+    return list(connection.table(bare, database=schema).columns) if bare in connection.list_tables(database=schema) else []
+
+
 def _put_warehouse(connection: Any, name: str, table: pa.Table) -> None:
     """Nothing: the table is replaced: in one transaction where the warehouse has any, else as its backend of Ibis does it."""
     if connection.name == "duckdb":
         _put_duckdb(connection.con, name, table)
         return
     schema, bare = _parts(name)
-    held = list(connection.table(bare, database=schema).columns) if bare in connection.list_tables(database=schema) else []
+    held = _warehouse_columns(connection, name)
     _check_ours(name, held)
     if not hasattr(connection, "begin"):
         connection.create_table(bare, table, database=schema, overwrite=True)

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 @config_option
 @json_option
 def check_command(folder: Path, as_json: bool) -> int:
-    """Check config, sources, credentials, account permissions and terms; change nothing.
+    """Check config, sources, audiences, labels, credentials, account permissions and terms; change nothing.
 
     Example: clvsync check --config config
     """
@@ -27,9 +27,14 @@ def check_command(folder: Path, as_json: bool) -> int:
     if as_json:
         emit({"ok": not failed, "checks": found})
     else:
-        rows = [["ok" if one["ok"] else "FAILED", one["subject"], one["detail"], one["remedy"]] for one in found]
+        rows = [[_verdict(one), one["subject"], one["detail"], one["remedy"]] for one in found]
         show_table("Checks", ("", "what", "found", "what to do"), rows)
     return 2 if failed else 0
+
+
+def _verdict(one: dict[str, Any]) -> str:
+    """`hint`: in order, and there is something to be had."""
+    return "FAILED" if not one["ok"] else "hint" if one["remedy"] else "ok"
 
 
 @click.command("connectors")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sqlite3
+from contextlib import closing
 from dataclasses import astuple, fields, replace
 from datetime import UTC, date, datetime
 from decimal import Decimal
@@ -14,6 +16,7 @@ from connectors.protocol import CampaignDay
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
+    from pathlib import Path
 
     from connectors.engine.ledger import Ledger
 
@@ -132,6 +135,18 @@ def _typed(name: str, value: Any) -> Any:
     if name == "date":
         return date.fromisoformat(value)
     return datetime.fromisoformat(value).astimezone(UTC) if name == "pulled_at" else value
+
+
+def campaigns_kept(folder: Path) -> list[tuple[str, frozenset[str]]]:
+    """(name, ids of the campaign, its ad sets and ads) of every campaign pulled so far; the file is only read."""
+    path = folder / "results.sqlite"
+    if not path.is_file():
+        return []
+    found: dict[str, set[str]] = {}
+    with closing(sqlite3.connect(f"{path.as_uri()}?mode=ro", uri=True)) as connection:
+        for name, *ids in connection.execute("SELECT DISTINCT campaign_name, campaign_id, adset_id, ad_id FROM campaign_days"):
+            found.setdefault(name or ids[0], set()).update(one for one in ids if one)
+    return sorted((name, frozenset(ids)) for name, ids in found.items())
 
 
 def read_results(ledger: Ledger) -> pa.Table:

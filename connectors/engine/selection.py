@@ -11,7 +11,7 @@ import pyarrow.compute as pc
 
 from connectors.engine.holdout import held_out, salt_of
 from connectors.engine.pieces import PIECE_ROWS, Pieces, PieceWriter
-from connectors.engine.tables import quote
+from connectors.engine.tables import name, number, quote
 from connectors.errors import ConfigurationError
 
 if TYPE_CHECKING:
@@ -67,12 +67,31 @@ def select_members(members: Members, requests: Sequence[AudienceRequest], ledger
     return path
 
 
-def check_condition(request: AudienceRequest, columns: Sequence[str]) -> None:
+def check_condition(request: AudienceRequest, columns: pa.Schema) -> None:
     """Nothing; raises ConfigurationError when `where` is not one expression over these columns."""
     connection = _closed()
     try:
-        connection.register("members", pa.table({one: pa.array([], pa.string()) for one in columns}))
-        _condition(connection, request)
+        blank = pa.table([pa.nulls(1, one.type) for one in columns], schema=columns)
+        connection.register("members", blank)
+        connection.sql(f"SELECT {_condition(connection, request)} FROM members").fetchall()
+    except duckdb.Error as error:
+        raise _unusable(request, error) from None
+    finally:
+        connection.close()
+
+
+def count_selected(request: AudienceRequest, scores: pa.Table, contacts: pa.Table) -> int:
+    """How many scored customers the request's tiers, stages and condition select, before consent and holdout."""
+    connection = _closed()
+    try:
+        connection.register("scores", scores)
+        connection.register("contacts", contacts)
+        given = ", ".join(f"c.{name(one)}" for one in contacts.column_names if one not in scores.column_names)
+        joined = f"SELECT s.*, {given} FROM scores s LEFT JOIN contacts c ON c.customer_id = s.customer_id"
+        connection.execute(f"CREATE TEMP VIEW members AS {joined}")
+        return number(connection, f"SELECT count(*) FROM members WHERE {_condition(connection, request)}")
+    except duckdb.Error as error:
+        raise _unusable(request, error) from None
     finally:
         connection.close()
 
@@ -96,11 +115,15 @@ def _condition(connection: duckdb.DuckDBPyConnection, request: AudienceRequest) 
             parts.append(f"({duckdb.SQLExpression(request.where)})")
             connection.sql(f"SELECT {parts[-1]} AND true FROM members")
         except duckdb.Error as error:
-            raise ConfigurationError(
-                f"the condition of audience {request.key} is not usable: {_first_line(error)}",
-                remedy="write one SQL expression over the columns of scores and contacts",
-            ) from None
+            raise _unusable(request, error) from None
     return " AND ".join(parts) or "true"
+
+
+def _unusable(request: AudienceRequest, error: Exception) -> ConfigurationError:
+    return ConfigurationError(
+        f"the condition of audience {request.key} is not usable: {_first_line(error)}",
+        remedy="write one SQL expression over the columns of scores and contacts",
+    )
 
 
 def _first_line(error: Exception) -> str:

@@ -39,6 +39,7 @@ if TYPE_CHECKING:
         ValueBatch,
     )
 
+ENABLED, PURCHASE = 2, 4  # of Google Ads' conversion actions
 UNREACHED = "check data_manager_endpoint and ads_endpoint, and the way there; run again when they answer"
 
 
@@ -84,6 +85,8 @@ class GoogleConnector:
             )
         ]
         looks: dict[str, Callable[[], str]] = {"Data Manager API": self._look_at_lists, "Google Ads API": self._look_at_account}
+        if self.signal:
+            looks["predicted_value"] = self._look_at_action
         for name, look in looks.items():
             try:
                 seen = look()
@@ -114,6 +117,30 @@ class GoogleConnector:
                     f"config says {field} {said}, Google says {real}", remedy=f"set the account's {field} to {real}"
                 )
         return f"reachable, access granted; {held.currency_code}, {held.time_zone}"
+
+    def _look_at_action(self) -> str:
+        """The conversion action of predicted values; raises ConfigurationError where it can't take any."""
+        assert self.signal is not None, "only looked at where predicted values are wanted"
+        fields = ("id", "name", "status", "category", "primary_for_goal")
+        found = self.client.query(
+            f"SELECT {', '.join(f'conversion_action.{one}' for one in fields)} FROM conversion_action "
+            f"WHERE conversion_action.id = {self.signal.target}"
+        )
+        if not found:
+            raise ConfigurationError(
+                f"the account has no conversion action {self.signal.target}",
+                remedy="make one in Google Ads for predictions alone, then set predicted_value.action to its id",
+            )
+        action = found[0].conversion_action
+        if action.status != ENABLED:
+            raise ConfigurationError(f"the conversion action {action.name!r} is not enabled", remedy="enable it in Google Ads")
+        if action.category == PURCHASE and action.primary_for_goal:
+            raise ConfigurationError(
+                f"the conversion action {action.name!r} is a primary action of the goal Purchase: predictions would be added "
+                "to what purchases really brought",
+                remedy="use an action of another category, or make it a secondary one",
+            )
+        return f"{action.name}, enabled"
 
     def find_or_create(self, spec: AudienceSpec, remote_id: str = "") -> AudienceHandle:
         """The list: by id, else by exact name, else made; the top tier's is marked as high-value customers."""

@@ -220,6 +220,7 @@ class Ads:
             "user_list": lambda: self._lists(account),
             "user_list_customer_type": lambda: self._rules.customer_type_rows(account),
             "offline_user_data_job": lambda: self._jobs.rows(account),
+            "conversion_action": lambda: self._actions(query),
             "conversion_value_rule": lambda: self._rules.rule_rows(account),
             "conversion_value_rule_set": lambda: self._rules.rule_set_rows(account),
             **{
@@ -241,6 +242,14 @@ class Ads:
             "customer.time_zone": held["time_zone"],
             "customer.manager": bool(held["manager"]),
         }
+
+    def _actions(self, query: gaql.Query) -> Iterator[dict[str, Any]]:
+        """The account's conversion actions; as long as none is named, any id is one."""
+        asked = {value for one in query.conditions if one.field == "conversion_action.id" for value in one.values}
+        for number in sorted(self.store.actions or asked):
+            plain = {"name": f"Action {number}", "status": "ENABLED", "category": "DEFAULT", "primary_for_goal": False}
+            facts = {**plain, **self.store.action_facts.get(number, {}), "id": int(number)}
+            yield {f"conversion_action.{name}": value for name, value in facts.items()}
 
     def _clients(self, account: str) -> Iterator[dict[str, Any]]:
         below = [one for one in self.store.accounts if self.store.account(one)["parent"] == account]

@@ -134,6 +134,7 @@ class Store:
         self.jobs: dict[str, dict[str, Any]] = {}
         self.events: list[dict[str, Any]] = []
         self.actions: set[str] = set()  # conversion actions that exist; none given: any number does
+        self.action_facts: dict[str, dict[str, Any]] = {}  # name, status, category ... of an action, where not the usual
         self.rules: dict[str, dict[str, Any]] = {}
         self.rule_sets: dict[str, dict[str, Any]] = {}
         self._calls: dict[str, deque[float]] = {}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import pyarrow as pa
 import pytest
 
 from connectors.engine.audience import AudienceRequest
@@ -59,10 +60,13 @@ def test_conditions_that_are_no_condition_or_reach_for_files_are_refused(tmp_pat
         world.plan(PEOPLE)
 
 
+COLUMNS = pa.schema([("clv", pa.float64()), ("country", pa.string())])
+
+
 def test_a_condition_can_be_checked_without_people() -> None:
-    check_condition(AudienceRequest("a", "Some", where="clv > '1' AND country = 'US'"), ["clv", "country"])
+    check_condition(AudienceRequest("a", "Some", where="clv > 1 AND country = 'US'"), COLUMNS)
     with pytest.raises(ConfigurationError, match="audience a"):
-        check_condition(AudienceRequest("a", "Some", where="missing = 1"), ["clv"])
+        check_condition(AudienceRequest("a", "Some", where="missing = 1"), COLUMNS)
 
 
 def test_the_holdout_is_stable_near_its_share_and_drawn_apart_per_audience() -> None:
