@@ -8,6 +8,8 @@ judged by our own rule, the token travels in the Authorization header, and no SD
 from __future__ import annotations
 
 import json
+import logging
+import re
 import time
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlsplit
@@ -29,7 +31,18 @@ JUST_CREATED_SECONDS: Final = 120.0
 CREATION_WAITS: Final = (2.0, 10.0)  # seconds, between a creation that failed for a passing reason and the next
 PASSING: Final = (408, 425, 429)  # client-side statuses that a proxy gives for a passing reason
 AGAIN: Final = "run again: it is looked up by name first"
+_PROOF: Final = re.compile(r"appsecret_proof=[0-9a-zA-Z]+")
 _SAFE: Final = bytes(range(0x30, 0x3A)) + bytes(range(0x41, 0x5B)) + bytes(range(0x61, 0x7B)) + b"-._~"
+
+
+def _without_proof(record: logging.LogRecord) -> bool:
+    """True; a read's proof, which Meta takes in the URL alone, is gone from what urllib3 logs of it."""
+    if isinstance(record.args, tuple):
+        record.args = tuple(_PROOF.sub("appsecret_proof=***", one) if isinstance(one, str) else one for one in record.args)
+    return True
+
+
+logging.getLogger("urllib3.connectionpool").addFilter(_without_proof)
 
 
 class _LostReply(RetriableError):

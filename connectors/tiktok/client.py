@@ -24,7 +24,7 @@ from connectors.tiktok.pace import MINUTE_LOCK, Pacer
 from connectors.tiktok.settings import VERSION
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping
     from pathlib import Path
 
 log = logging.getLogger("connectors.tiktok")
@@ -57,11 +57,13 @@ class Client:
         token: str,
         pacer: Pacer,
         *,
+        secrets: Iterable[str] = (),
         timeout: float = 60,
         sleep: Callable[[float], None] = time.sleep,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._token, self._pacer, self.sleep, self.clock = token, pacer, sleep, clock
+        self._secrets = tuple(one for one in (token, *secrets) if one)
+        self._pacer, self.sleep, self.clock = pacer, sleep, clock
         self._stream_pacer = Pacer(STREAM_RATE, STREAM_BURST, sleep=sleep, clock=clock)
         self._slots = threading.BoundedSemaphore(IN_FLIGHT)
         self._throttled = 0
@@ -183,9 +185,10 @@ class Client:
         return known.error(message, remedy=known.remedy, platform="tiktok", code=str(code))
 
     def redact(self, text: str) -> str:
-        """The text without token, e-mails, phones and digests, cut to 300 characters."""
-        bare = text.replace(self._token, "[token]") if self._token else text
-        return IDENTIFIER.sub("[identifier]", bare)[:300]
+        """The text without secrets, e-mails, phones and digests, cut to 300 characters."""
+        for secret in self._secrets:
+            text = text.replace(secret, "[secret]")
+        return IDENTIFIER.sub("[identifier]", text)[:300]
 
 
 def _compact(value: Any) -> str:

@@ -60,6 +60,14 @@ def burst(rate: float) -> float:
     return max(1.0, 0.6 * (next((level for level in LEVELS if level > rate), rate) - rate))
 
 
+def _if_set(secret: str) -> str:
+    """The secret, or "" where it is missing: only `check` needs it, and says so."""
+    try:
+        return reveal(secret)
+    except ConfigurationError:
+        return ""
+
+
 class TikTokConnector:
     """Audiences and results of one advertiser."""
 
@@ -79,7 +87,15 @@ class TikTokConnector:
         token = secret if isinstance(secret, str) else reveal(secret.access_token, field="tiktok.credentials.access_token")
         app = None if isinstance(secret, str) or not secret.app_id or not secret.secret else (secret.app_id, secret.secret)
         pace = pacer or shared_pacer(settings, token, sleep)
-        self._client = Client(settings.api_base, token, pace, timeout=settings.timeout_seconds, sleep=sleep, clock=clock)
+        self._client = Client(
+            settings.api_base,
+            token,
+            pace,
+            secrets=[_if_set(app[1])] if app else (),
+            timeout=settings.timeout_seconds,
+            sleep=sleep,
+            clock=clock,
+        )
         columns = capabilities.recipe.columns()
         self._directory = Directory(self._client, self.account_id, now)
         self._settings = settings
