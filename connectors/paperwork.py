@@ -27,18 +27,19 @@ if TYPE_CHECKING:
 
 
 SHOWN_RUNS = 90
-KEPT = ("scores", "tiers", "lorenz", "deciles", "movements", "profiles", "churn")
+KEPT = ("scores", "tiers", "stages", "lorenz", "deciles", "movements", "profiles", "churn")
 SCORED = ("customers", "orders", "currency", "as_of", "horizon_days", "model", "tiers", "warnings")
 FACTS = (*SCORED, "fingerprint", "models", "split", "refusals")
 
 
 def keep(kept: Run, made: Scored, tested: Backtest, refusals: Sequence[str], mark: str) -> None:
     """Nothing: scores, backtest and what the page shows of them are in the run's folder."""
-    from clv_core.concentration import lorenz, tier_table
+    from clv_core.concentration import lorenz, stage_table, tier_table
 
     scores = made.scores
     kept.keep("scores", scores.table)
     kept.keep("tiers", tier_table(scores.table))
+    kept.keep("stages", stage_table(scores.table))
     kept.keep("lorenz", lorenz(scores.table))
     kept.keep("deciles", tested.deciles)
     for name in ("movements", "profiles", "churn"):

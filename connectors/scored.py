@@ -110,12 +110,18 @@ def of_file(file: Path, as_of: date | None, horizon_days: int | None, shown: Pro
 
 
 def of_config(folder: Path, as_of: date | None, horizon_days: int | None, shown: Progress) -> Scored:
-    """Scores of config's orders."""
+    """Scores of config's orders, with the countries of its contacts and the tiers of the last run, which it leaves as it is."""
+    from connectors.archive import Archive
+
     settings = load(folder)
     shown("reading orders", 0, 0)
-    checked = transactions(settings)
+    checked, source = transactions(settings), settings.sources.contacts
+    contacts = sources.contacts(source, settings.folder) if source else None
+    last = Archive.of(settings).last()
+    previous = last.table("scores") if last else None
     shown("scoring customers", 0, 0)
-    return of_transactions(settings, checked, as_of or day_of(settings, checked), horizon_days=horizon_days)
+    day = as_of or day_of(settings, checked)
+    return of_transactions(settings, checked, day, horizon_days=horizon_days, contacts=contacts, previous=previous)
 
 
 def of_transactions(
@@ -201,6 +207,15 @@ def summary(scored: Scored) -> dict[str, Any]:
         "tiers": tiers,
         "warnings": [*(str(one) for one in scored.transactions.findings), *scored.scores.warnings],
     }
+
+
+def insight(scored: Scored) -> dict[str, Any]:
+    """Who the customers are: stages, a profile per tier, who moved between tiers, where people drop out; rows of each."""
+    from clv_core.concentration import stage_table
+
+    made = scored.scores
+    tables = {"stages": stage_table(made.table), "profiles": made.profiles, "movements": made.movements, "churn": made.churn}
+    return {name: [finite(row) for row in table.to_pylist()] for name, table in tables.items()}
 
 
 def finite(row: Mapping[str, Any]) -> dict[str, Any]:

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
     from click import Context, Parameter
 
+STAGE_COLUMNS = ("stage", "customers", "share_customers", "predicted_clv", "share_predicted", "mean_p_alive")
 FIGURES = ("spearman", "gini", "top10_capture", "top20_capture", "decile_wape", "bias", "mae", "log_likelihood")
 
 
@@ -60,16 +61,20 @@ def score_command(
         )
     if out is not None:
         tables.write(result.scores.table, out)
-    summary = scored.summary(result)
+    summary, seen = scored.summary(result), scored.insight(result)
     for warning in summary["warnings"]:
         say(f"note: {warning}")
     if as_json:
-        emit({**summary, "out": out})
+        emit({**summary, **seen, "out": out})
         return
     columns = ("tier", "customers", "share_of_customers", "clv", "share_of_clv", "mean_clv")
     parts = (f"{summary['customers']:,} customers as of {summary['as_of']}", f"model {summary['model']}", summary["currency"])
     title = ", ".join(part for part in parts if part)
     show_table(title, columns, rows_of(summary["tiers"], columns))
+    show_table("Where they are in their life as customers", STAGE_COLUMNS, rows_of(seen["stages"], STAGE_COLUMNS))
+    for row in seen["profiles"]:
+        for reason in row["why"]:
+            click.echo(f"{row['tier']} tier: {reason}")
     click.echo(f"Wrote {out}" if out else "Add --out scores.csv (or .parquet) to keep every customer's score.")
 
 

@@ -40,7 +40,7 @@ class RunInfo:
 class ReportData:
     """All that the page shows; every part may be missing.
 
-    `tiers`, `lorenz`: of `clv_core.concentration`; `deciles`: decile, predicted, actual; `models`: the backtest's rows;
+    `tiers`, `stages`, `lorenz`: of `clv_core.concentration`; `deciles`: decile, predicted, actual; `models`: of the backtest;
     `audiences`: outcomes per platform and audience; `match`: identity reports by platform; `left_out`: people in no audience,
     by reason; `returns`: `Returns.tables()`, also `accountability`, `growth` and `lift` where there are any; `movements`,
     `profiles`, `churn`: of the scores; `previous`: the last run's `headline`; `history`: headlines of earlier runs, oldest
@@ -49,6 +49,7 @@ class ReportData:
 
     run: RunInfo
     tiers: pa.Table | None = None
+    stages: pa.Table | None = None
     lorenz: pa.Table | None = None
     deciles: pa.Table | None = None
     models: Sequence[Mapping[str, Any]] = ()
@@ -71,6 +72,7 @@ class ReportData:
         """Every table behind the page, by name."""
         own = {
             "tiers": self.tiers,
+            "stages": self.stages,
             "lorenz": self.lorenz,
             "deciles": self.deciles,
             "movements": self.movements,

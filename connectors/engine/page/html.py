@@ -71,6 +71,8 @@ def content(data: ReportData) -> dict[str, Any]:
         "changes": words.changes(now, data.previous, data.audiences),
         "figures": shown,
         "tiers": data.tiers.to_pylist() if data.tiers is not None else [],
+        "stages": data.stages.to_pylist() if data.stages is not None else [],
+        "stage_words": words.STAGES,
         "profiles": [row for row in data.profiles.to_pylist() if row["tier"]] if data.profiles is not None else [],
         "churn": data.churn.to_pylist() if data.churn is not None else [],
         "movements": data.movements.to_pylist() if data.movements is not None else [],

@@ -20,6 +20,7 @@ _TIERS = (
     Column("predicted_clv", "Predicted value", "money"),
     Column("share_predicted", "Share of value", "share"),
 )
+_STAGES = (Column("stage", "Stage", "text"), *_TIERS[1:])
 _SHORT = tuple(column for column in COLUMNS if column.key not in {"campaign_id", "payback_kind", "objective", "repeat_rate"})
 
 
@@ -38,6 +39,11 @@ def document(data: ReportData) -> str:
     parts.append(_bullets([f"{card['label']}: {card['value']} ({card['note']})" for card in words.cards(now, data.previous)]))
     if data.tiers is not None:
         parts += ["## Where the value sits", _table(_TIERS, data.tiers.to_pylist(), run.currency)]
+    if data.stages is not None:
+        rows = [{**row, "stage": words.STAGES.get(row["stage"], row["stage"])} for row in data.stages.to_pylist()]
+        parts += ["### Where customers are in their life", _table(_STAGES, rows, run.currency)]
+    why = [said for row in data.profiles.to_pylist() for said in row["why"]] if data.profiles is not None else []
+    parts += ["### Why the low tier is low", _bullets(why)] if why else []
     if data.rows("campaigns"):
         advice = [
             f"{r['kind'].capitalize()}: {r['campaign_name']} ({r['platform']}). {r['sentence']}"

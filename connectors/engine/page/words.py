@@ -8,6 +8,7 @@ from connectors.engine.page.formats import DASH, change, count, money, number, r
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+STAGES = {"prospect": "Aware, never bought", "new": "New", "active": "Active", "at_risk": "At risk", "lapsed": "Lapsed"}
 
 
 def changes(now: Mapping[str, Any], before: Mapping[str, Any] | None, audiences: Sequence[Mapping[str, Any]]) -> list[str]:

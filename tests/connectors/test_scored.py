@@ -1,0 +1,89 @@
+"""`clvsync score` with config: countries of contacts, engagement, tiers held since the last run, who the customers are."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from datetime import UTC, date, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import CliRunner
+
+from connectors.archive import Archive
+from connectors.cli import commands
+from connectors.config import load
+from tests.clv_core.bases import shop
+
+STARTER = Path(__file__).parents[2] / "config"
+SOURCES = """
+as_of: last_order
+orders: {path: orders.csv}
+contacts: {path: contacts.csv}
+engagement: {path: events.csv}
+currency: USD
+state: state
+"""
+MODEL = """
+candidates: [mbg_nbd]
+horizon_days: 90
+"""
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    out = tmp_path_factory.mktemp("config")
+    rows = shop(150, 60, seed=5)
+    (out / "orders.csv").write_text(
+        "customer_id,order_id,ordered_at,amount\n" + "".join(f"{a},{n},{b},{c}\n" for n, (a, b, c) in enumerate(rows))
+    )
+    ids = sorted({who for who, _, _ in rows})
+    (out / "contacts.csv").write_text(
+        "customer_id,country\n" + "".join(f"{one},{'DE' if n % 3 else 'US'}\n" for n, one in enumerate(ids))
+    )
+    seen = [f"{ids[0]},2023-02-01,email_open,email,hello\n", "zoe,2023-02-01,email_open,email,hello\n"]
+    (out / "events.csv").write_text("customer_id,at,kind,tactic,message\n" + "".join(seen))
+    (out / "sources.yaml").write_text(SOURCES)
+    (out / "model.yaml").write_text(MODEL)
+    for name in ("audiences", "platforms"):
+        shutil.copyfile(STARTER / f"{name}.yaml", out / f"{name}.yaml")
+    return out
+
+
+def scored(folder: Path, *more: str) -> dict[str, Any]:
+    found = CliRunner().invoke(commands, ["score", "--config", str(folder), "--json", *more])
+    assert found.stdout, found.output
+    document: dict[str, Any] = json.loads(found.stdout)
+    return document
+
+
+def test_json_says_who_the_customers_are(folder: Path) -> None:
+    found = scored(folder)
+    assert sum(row["customers"] for row in found["stages"]) == 151
+    assert found["stages"][0] | {"customers": 1, "stage": "prospect"} == found["stages"][0]
+    tiers = {row["tier"]: row for row in found["profiles"]}
+    assert set(tiers) == {"high", "middle", "low"}
+    assert {one["label"] for one in tiers["middle"]["countries"]} == {"DE", "US"}
+    assert tiers["low"]["why"]
+    assert found["churn"] == [found["churn"][0] | {"tactic": "email", "message": "hello", "customers": 2, "buyers": 1}]
+    assert found["movements"] == []  # no run has been kept yet
+
+
+def test_tiers_are_held_and_moves_counted_since_the_last_run(folder: Path) -> None:
+    from connectors import scored as core
+    from connectors.sources import nobody
+
+    settings = load(folder)
+    checked = core.transactions(settings)
+    earlier = core.of_transactions(settings, checked, date(2023, 12, 1), contacts=nobody())
+    Archive.of(settings).start(datetime(2024, 1, 1, tzinfo=UTC)).keep("scores", earlier.scores.table)
+    found = scored(folder)
+    assert sum(row["customers"] for row in found["movements"]) == 151
+    assert {row["from_tier"] for row in found["movements"]} > {"high"}
+
+
+def test_the_console_says_it_in_words(folder: Path) -> None:
+    found = CliRunner().invoke(commands, ["score", "--config", str(folder)])
+    assert "prospect" in found.stdout
+    assert "low tier: " in found.stdout
