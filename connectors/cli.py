@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import importlib
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -116,17 +117,40 @@ def _explain(error: Exception) -> int:
 
 
 @click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})
-@click.option("--verbose", is_flag=True, help="Log every step to stderr.")
-@click.option("--log-json", is_flag=True, help="Log as JSON lines.")
+@click.option("--verbose", is_flag=True, help="Log every step to stderr (as --log-level debug).")
+@click.option("--log-json", is_flag=True, help="Log as JSON lines (as --log-format json).")
+@click.option(
+    "--log-format",
+    type=click.Choice(["text", "json"]),
+    default="text",
+    envvar="CLVSYNC_LOG_FORMAT",
+    show_envvar=True,
+    help="JSON lines: one event per step of a run, with its numbers.",
+)
+@click.option(
+    "--log-level",
+    type=click.Choice(["debug", "info", "warning"]),
+    envvar="CLVSYNC_LOG_LEVEL",
+    show_envvar=True,
+    help="Default: warning; info where the log is JSON.",
+)
+@click.option(
+    "--log-file",
+    type=click.Path(dir_okay=False, path_type=Path),
+    envvar="CLVSYNC_LOG_FILE",
+    show_envvar=True,
+    help="Append the events to this file, too, as JSON lines.",
+)
 @click.version_option(package_name="clv-audience-sync")
-def commands(verbose: bool, log_json: bool) -> None:
+def commands(verbose: bool, log_json: bool, log_format: str, log_level: str | None, log_file: Path | None) -> None:
     """Predict what every customer will be worth and keep audiences on Meta, Google and TikTok in step with it.
 
     Example: clvsync demo
     """
     from connectors import logs
 
-    logs.configure(verbose=verbose, as_json=log_json)
+    level = "debug" if verbose else log_level or ""
+    logs.configure(level=level, as_json=log_json or log_format == "json", file=log_file)
 
 
 def main() -> None:

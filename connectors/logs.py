@@ -7,15 +7,20 @@ those of libraries, and whatever an exception says.
 from __future__ import annotations
 
 import logging
+import os
 import re
 import sys
 from typing import TYPE_CHECKING, Any
+
+from connectors.events import LOGGER
 
 if TYPE_CHECKING:
     from collections.abc import MutableMapping
     from pathlib import Path
 
 HIDDEN = "***"
+_LEVELS = {"debug": logging.DEBUG, "info": logging.INFO, "warning": logging.WARNING}
+_LIBRARIES = ("google.ads.googleads.client", "google.api_core", "httpx", "httpcore", "urllib3", "facebook_business")
 _PATTERNS = (
     re.compile(
         r"(?i)((?:access_token|appsecret_proof|app_secret|client_secret|refresh_token|api_key|password|secret)[\"']?\s*[=:]\s*[\"']?)"
@@ -52,39 +57,80 @@ def _redact_value(value: Any) -> Any:
 
 
 class RedactingFormatter(logging.Formatter):
-    """Formats a record of any library, then redacts it, traceback included."""
+    """Formats a record as another formatter does, then redacts it, traceback included."""
+
+    def __init__(self, inner: logging.Formatter) -> None:
+        super().__init__()
+        self._inner = inner
 
     def format(self, record: logging.LogRecord) -> str:
         """The record as text without secrets."""
-        return redact(super().format(record))
+        return redact(self._inner.format(record))
 
 
-def configure(*, verbose: bool = False, as_json: bool = False, file: Path | None = None) -> None:
-    """Nothing: structlog and the standard library now write redacted lines to stderr (and to `file`, as JSON)."""
+def configure(*, level: str = "", as_json: bool = False, file: Path | None = None) -> None:
+    """Nothing: structlog and the standard library write redacted lines to stderr (and JSON lines to `file`).
+
+    `level`: debug, info or warning; by default events are written where a machine reads them (JSON, a file), and a person at a
+    terminal sees warnings of libraries alone: what a run did is in its answer.
+    """
     import structlog
 
-    level = logging.DEBUG if verbose else logging.WARNING
-    renderer: Any = (
-        structlog.processors.JSONRenderer() if as_json else structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())
-    )
     structlog.configure(
-        processors=[
-            structlog.contextvars.merge_contextvars,
-            structlog.processors.add_log_level,
-            structlog.processors.TimeStamper(fmt="iso", utc=True),
-            structlog.processors.format_exc_info,
-            _redact_event,
-            renderer,
-        ],
-        wrapper_class=structlog.make_filtering_bound_logger(level),
-        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+        processors=[structlog.stdlib.filter_by_level, *_chain(), structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
+        wrapper_class=structlog.stdlib.BoundLogger,
+        logger_factory=structlog.stdlib.LoggerFactory(),
         cache_logger_on_first_use=False,
     )
-    handlers: list[logging.Handler] = [logging.StreamHandler(sys.stderr)]
+    screen = logging.StreamHandler(sys.stderr)
+    screen.setFormatter(_formatter(as_json=as_json))
+    shown = _LEVELS[level or ("info" if as_json else "warning")]
+    screen.setLevel(shown)
+    if not as_json and shown > logging.INFO:
+        screen.addFilter(lambda record: record.name != LOGGER)  # a failed audience is in the answer, with its remedy
+    handlers: list[logging.Handler] = [screen]
+    lowest = shown
     if file is not None:
-        handlers.append(logging.FileHandler(file, delay=True))
-    for handler in handlers:
-        handler.setFormatter(RedactingFormatter("%(asctime)s %(levelname)s %(name)s %(message)s"))
-    logging.basicConfig(level=level, handlers=handlers, force=True)
-    for library in ("google.ads.googleads.client", "google.api_core", "httpx", "httpcore", "urllib3", "facebook_business"):
+        keeper = _PrivateHandler(file, delay=True)
+        keeper.setFormatter(_formatter(as_json=True))
+        keeper.setLevel(_LEVELS[level or "info"])
+        lowest = min(lowest, keeper.level)
+        handlers.append(keeper)
+    logging.basicConfig(level=lowest, handlers=handlers, force=True)
+    for library in _LIBRARIES:
         logging.getLogger(library).setLevel(logging.WARNING)
+
+
+class _PrivateHandler(logging.FileHandler):
+    """A log file that only its owner can read: it names accounts and audiences."""
+
+    def _open(self) -> Any:
+        return os.fdopen(os.open(self.baseFilename, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600), "a", encoding="utf-8")
+
+
+def _chain() -> list[Any]:
+    import structlog
+
+    return [
+        structlog.contextvars.merge_contextvars,
+        structlog.stdlib.add_log_level,
+        structlog.stdlib.add_logger_name,
+        _fields,
+        structlog.processors.TimeStamper(fmt="iso", utc=True),
+    ]
+
+
+def _formatter(*, as_json: bool) -> RedactingFormatter:
+    """For structlog's events and for records of any library alike, so that JSON lines are all JSON."""
+    import structlog
+
+    colours = sys.stderr.isatty() and not as_json
+    last: list[Any] = [structlog.stdlib.ProcessorFormatter.remove_processors_meta, structlog.processors.format_exc_info]
+    last += [_redact_event, structlog.processors.JSONRenderer() if as_json else structlog.dev.ConsoleRenderer(colors=colours)]
+    return RedactingFormatter(structlog.stdlib.ProcessorFormatter(foreign_pre_chain=_chain(), processors=last))
+
+
+def _fields(_: Any, __: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+    """The event with the fields that `events.tell` gave."""
+    record = event.get("_record")
+    return event if record is None else {**event, **getattr(record, "fields", {})}

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 import tenacity
 
+from connectors import events
 from connectors.errors import RetriableError
 
 if TYPE_CHECKING:
@@ -24,6 +25,14 @@ def _wait(state: tenacity.RetryCallState) -> float:
     return float(tenacity.wait_exponential_jitter(multiplier=0.5, max=60, jitter=0.5)(state))
 
 
+def _told(state: tenacity.RetryCallState) -> None:
+    error = state.outcome.exception() if state.outcome else None
+    if isinstance(error, RetriableError):
+        wait = round(state.upcoming_sleep, 3)
+        told = {**events.failure(error), "wait": wait}
+        events.tell("call tried again", platform=error.platform, attempt=state.attempt_number, **told)
+
+
 def _worth_waiting(error: BaseException) -> bool:
     return isinstance(error, RetriableError) and (error.retry_after or 0.0) <= LONGEST_WAIT
 
@@ -35,6 +44,7 @@ def retrying(call: Callable[[], Result], *, attempts: int = 6, sleep: Callable[[
         wait=_wait,
         stop=tenacity.stop_after_attempt(attempts),
         sleep=sleep,
+        before_sleep=_told,
         reraise=True,
     )
     return policy(call)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import date, datetime
@@ -12,6 +13,8 @@ from pathlib import Path
 from typing import Any
 
 import click
+
+from connectors import events
 
 config_option = click.option(
     "--config", "folder", type=click.Path(path_type=Path), default=Path("config"), show_default=True, help="The config folder."
@@ -48,9 +51,11 @@ def show_table(title: str, columns: Sequence[str], rows: Sequence[Sequence[Any]]
 
 @contextmanager
 def progress() -> Iterator[Progress]:
-    """A progress callback: bars on a terminal, nothing elsewhere."""
+    """A progress callback: bars on a terminal; the steps of a run (those without a total) are in the log, too."""
+    steps = Steps()
     if not sys.stderr.isatty():
-        yield lambda what, done, total: None
+        yield steps
+        steps.end()
         return
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
@@ -60,11 +65,32 @@ def progress() -> Iterator[Progress]:
         tasks: dict[str, Any] = {}
 
         def update(what: str, done: int, total: int) -> None:
+            steps(what, done, total)
             if what not in tasks:
                 tasks[what] = bars.add_task(what, total=total or None)
             bars.update(tasks[what], completed=done, total=total or None)
 
         yield update
+    steps.end()
+
+
+class Steps:
+    """The steps of a run, each told to the log when it is over, with its seconds."""
+
+    def __init__(self) -> None:
+        self._step, self._since = "", 0.0
+
+    def __call__(self, what: str, done: int, total: int) -> None:
+        """Nothing: a step has begun, and the one before it is over (batches of an audience are no steps)."""
+        if not total:
+            self.end()
+            self._step, self._since = what, time.monotonic()
+
+    def end(self) -> None:
+        """Nothing: the last step is over."""
+        if self._step:
+            events.tell("step", step=self._step, seconds=round(time.monotonic() - self._since, 3))
+        self._step = ""
 
 
 def rows_of(documents: Sequence[Mapping[str, Any]], columns: Sequence[str]) -> list[list[Any]]:

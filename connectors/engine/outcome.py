@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any
 from connectors.errors import ConfigurationError, NotReadyError, OutcomeUnknownError, RetriableError, SyncError
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
     from connectors.engine.ledger import Ledger
     from connectors.engine.plan import PlannedAudience
     from connectors.protocol import AudienceStatus
@@ -28,6 +30,16 @@ class PushOutcome:
     def changed(self) -> int:
         """Members added, changed or removed by this push."""
         return sum(int(one["sent"]) for one in self.audiences)
+
+
+STEPS = ("wanted", "add", "change", "remove", "renew")
+"""What a plan counts of an audience."""
+
+
+def totals(outcomes: Sequence[Mapping[str, Any]]) -> dict[str, int]:
+    """The sums over these audiences of what was sent and what came of it."""
+    sums = {name: sum(int(one[name]) for one in outcomes) for name in ("sent", "accepted", "pending", "unknown", "undelivered")}
+    return sums | {"rejected": sum(sum(one["rejected"].values()) for one in outcomes)}
 
 
 def worst(codes: list[int]) -> int:

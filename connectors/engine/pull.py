@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from datetime import date, timedelta
 from typing import TYPE_CHECKING, Any
 
+from connectors import events
 from connectors.engine.outcome import worst
 from connectors.engine.results import Results, read_restatements, read_results
 from connectors.errors import SyncError
@@ -77,13 +78,16 @@ def _account(
     if covered is not None and not again and covered[0] <= first:
         first = max(first, min(covered[1], until) - timedelta(days=limits.report_restatement_days))
     line["since"], line["until"] = first.isoformat(), until.isoformat()
-    try:
-        for start, end in _spans(first, until):
-            rows, restated = results.keep(place, start, end, connector.campaign_days(start, end), now())
-            line["rows"] += rows
-            line["restated"] += restated
-    except SyncError as error:
-        line["detail"], line["exit_code"] = str(error), error.exit_code
+    with events.timed("pull", platform=place[0], account=place[1], since=line["since"], until=line["until"]) as told:
+        try:
+            for start, end in _spans(first, until):
+                rows, restated = results.keep(place, start, end, connector.campaign_days(start, end), now())
+                line["rows"] += rows
+                line["restated"] += restated
+        except SyncError as error:
+            line["detail"], line["exit_code"] = str(error), error.exit_code
+            told |= events.failure(error)
+        told |= {"rows": line["rows"], "restated": line["restated"], "exit_code": line["exit_code"]}
     return line
 
 

@@ -11,6 +11,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
+from connectors import events
 from connectors.engine import everywhere
 from connectors.engine.deliveries import FIRST, REMOVALS, DeliveryWriter, open_delivery, phase_name
 from connectors.engine.diff import ADDING, Diff
@@ -19,7 +20,7 @@ from connectors.engine.fold import LATE
 from connectors.engine.holdout import keep_holdout
 from connectors.engine.leftover import RIGHTS
 from connectors.engine.lookalikes import keep_lookalikes, release
-from connectors.engine.outcome import PushOutcome, blank, count, fail, show_status, worst
+from connectors.engine.outcome import STEPS, PushOutcome, blank, count, fail, show_status, totals, worst
 from connectors.engine.retire import check_writer, retire
 from connectors.engine.sending import Sender
 from connectors.engine.settling import drop_pending, escalate, fold_open, pending_batches, settle
@@ -62,12 +63,13 @@ def push(
     folder that can't be written (disk full) ends the run with FatalError: the next one goes on from there.
     """
     try:
-        with ledger.run("push", now()) as run:
+        with ledger.run("push", now()) as run, events.timed("push", run=run, audiences=len(plan.items)) as told:
             pusher = Pusher(ledger, plan.planner, run, now, progress, force)
             outcomes = pusher.all(plan.items)
             codes = [int(one["exit_code"]) for one in (*outcomes, *_finish_erasures(plan, ledger, now()))]
             outcome = PushOutcome(outcomes, worst(codes))
             ledger.end_run(run, now(), outcome.exit_code, outcomes)
+            told |= totals(outcomes) | {"exit_code": outcome.exit_code}
     except (sqlite3.Error, OSError) as error:
         remedy = "make room on the disk, then run again to resume"
         raise FatalError(f"the state folder can't be written: {error}", remedy=remedy) from error
@@ -106,13 +108,21 @@ class Pusher:
         return [self.audience(item) for item in items]
 
     def audience(self, item: PlannedAudience) -> dict[str, Any]:
-        """The outcome of one audience; raises only what concerns the state folder itself."""
+        """The outcome of one audience, also told to the log; raises only what concerns the state folder itself."""
+        with events.timed("audience", **asdict(item.place)) as told:
+            outcome = self._outcome(item, told)
+            told |= {key: outcome[key] for key in ("mode", "state", "guardrail", "detail", "exit_code", *STEPS)}
+            told |= totals([outcome])
+        return outcome
+
+    def _outcome(self, item: PlannedAudience, told: dict[str, Any]) -> dict[str, Any]:
         outcome = blank(item)
         try:
             self._audience(item, outcome)
         except (sqlite3.Error, OSError):
             raise
         except Exception as error:
+            told |= {"error": type(error).__name__, "code": getattr(error, "code", None)}
             if not isinstance(error, SyncError):
                 _log.error("audience failed: %s at %s", type(error).__name__, _spot(error))
             fail(outcome, error)
@@ -248,6 +258,7 @@ class Pusher:
     def _forced(self, item: PlannedAudience) -> bool:
         if not self.force:
             return False
+        events.tell("guardrail overridden", **asdict(item.place), guardrail="; ".join(item.guardrails), reason=self.force)
         self.ledger.journal.write(
             "INSERT INTO overrides (run, platform, account, audience, guardrail, reason, at) VALUES (?, ?, ?, ?, ?, ?, ?)",
             (self.run, *item.account.place, item.spec.key, "; ".join(item.guardrails), self.force, self.now().isoformat()),

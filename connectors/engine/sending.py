@@ -7,10 +7,11 @@ import json
 import threading
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
+from connectors import events
 from connectors.engine.deliveries import Delivery, phase_path, without
 from connectors.engine.pieces import Pieces
 from connectors.engine.times import opens
@@ -140,7 +141,7 @@ class Sender:
             batch = self._batch(pieces, operation, row, refused, numbers)
             self._keep(row, state="sent", sent_at=self.now.isoformat(), sent_run=self.run_id)
             try:
-                receipt = self.connector.send(self.handle, batch)
+                receipt = self._call(batch, operation, attempt + 1)
             except RowsRejectedError as error:
                 if not error.rows or attempt >= REJECTION_ATTEMPTS:
                     self._keep(row, state="failed", detail=error.message)
@@ -160,6 +161,17 @@ class Sender:
                 self._receive(row, refused, receipt, batch.rows)
                 self._tell(row["rows"])
                 return
+
+    def _call(self, batch: Batch, operation: Operation, attempt: int) -> Receipt:
+        """The receipt; the log has what was sent, how long it took and what came of it."""
+        place = asdict(self.place)
+        with events.timed(
+            "batch", **place, operation=operation.value, rows=batch.rows, batch=batch.id, attempt=attempt
+        ) as told:
+            receipt = self.connector.send(self.handle, batch)
+            told |= {"accepted": receipt.accepted, "rejected": sum(receipt.rejected.values())}
+            told |= {"pending": receipt.pending, "unknown": receipt.unknown}
+        return receipt
 
     def _tell(self, rows: int) -> None:
         with self._lock:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 from collections import Counter
+from dataclasses import asdict
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
+from connectors import events
 from connectors.engine.deliveries import fold_of, open_delivery, phase_path
 from connectors.engine.fold import Fold, PhaseFile
 from connectors.engine.sending import keep_batch, state_of
@@ -21,7 +23,7 @@ if TYPE_CHECKING:
 
     from connectors.engine.audience import Place
     from connectors.engine.ledger import Ledger
-    from connectors.protocol import AudienceHandle, Connector
+    from connectors.protocol import AudienceHandle, Connector, Receipt
 
 PATIENCE = timedelta(days=7)
 """Rows pending for longer than this are taken as unknown: every platform promises an answer within two days."""
@@ -50,7 +52,7 @@ def settle(ledger: Ledger, connector: Connector, handle: AudienceHandle, place: 
     notes = []
     for row in pending_batches(ledger, place):
         try:
-            receipt = connector.settle(handle, row["reference"], row["pending"])
+            receipt = _ask(connector, handle, place, row)
         except (NotReadyError, RetriableError) as error:
             notes.append(error.message)
             continue
@@ -86,6 +88,15 @@ def settle(ledger: Ledger, connector: Connector, handle: AudienceHandle, place: 
             }
             _amend(ledger, connector, place, row, now, **changes)
     return notes
+
+
+def _ask(connector: Connector, handle: AudienceHandle, place: Place, row: dict[str, Any]) -> Receipt:
+    """The platform's word on a batch; the log has it too."""
+    with events.timed("batch settled", **asdict(place), operation=row["operation"], rows=row["pending"]) as told:
+        receipt = connector.settle(handle, row["reference"], row["pending"])
+        told |= {"accepted": receipt.accepted, "rejected": sum(receipt.rejected.values())}
+        told |= {"pending": receipt.pending, "unknown": receipt.unknown}
+    return receipt
 
 
 def _refused_removal(ledger: Ledger, connector: Connector, place: Place, row: dict[str, Any], now: datetime) -> None:

@@ -7,6 +7,8 @@ import time
 from collections import deque
 from typing import TYPE_CHECKING
 
+from connectors import events
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -40,4 +42,4 @@ class Pace:
                 calls.popleft()
             calls.append(now + pause)
         if pause:
-            self._sleep(pause)
+            events.pause("google", pause, self._sleep)

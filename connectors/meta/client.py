@@ -18,6 +18,7 @@ import requests
 from facebook_business.api import FacebookAdsApi
 from facebook_business.session import FacebookSession
 
+from connectors import events
 from connectors.errors import ConfigurationError, FatalError, OutcomeUnknownError, RetriableError, SyncError
 from connectors.meta.refusals import PLATFORM, refusal, tag_of
 from connectors.meta.usage import STOP_AT, Usage, read_usage
@@ -195,7 +196,7 @@ class GraphClient:
             self._usage[insights] = Usage()  # the next run asks again
             raise RetriableError(f"{usage.percent:.0f}% of the quota is used", retry_after=pause, platform=PLATFORM)
         if pause:
-            self._sleep(pause)
+            events.pause(PLATFORM, pause, self._sleep)
 
     def _once(
         self, method: str, path: tuple[str, ...], params: Mapping[str, Any], expect: str, *, resend: bool

@@ -6,6 +6,7 @@ import threading
 import time
 from typing import TYPE_CHECKING
 
+from connectors import events
 from connectors.errors import RetriableError
 
 if TYPE_CHECKING:
@@ -47,7 +48,7 @@ class Pacer:
             self._tokens -= amount
             wait = -self._tokens / self.rate
         if wait > 0:
-            self._sleep(wait)
+            events.pause("tiktok", wait, self._sleep)
 
     def suspend(self, seconds: float = MINUTE_LOCK) -> None:
         """Nothing: calls fail at once until the time is over."""

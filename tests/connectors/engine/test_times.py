@@ -1,4 +1,4 @@
-"""A machine's clock that was wrong for a night: nothing waits for a time that it wrote down, and nobody's membership runs out."""
+"""A machine's clock that was wrong for a night: nothing waits for what it wrote down, and nobody's membership runs out."""
 
 from __future__ import annotations
 
