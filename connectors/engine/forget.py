@@ -144,16 +144,18 @@ class _Eraser:
             settle(self._ledger, account.connector, handle, place, self._now(), self._run)
         row = self._ledger.audience(place) or row
         held = self._held(row)
-        if not held:
+        if not held and row["escalated"] not in ("replace", "delete"):
             waiting = self._left(place)
-            return {**line, "removed": 0, "left": waiting, "state": "pending", "exit_code": 0} if waiting else None
+            code = RESUMES if row["escalated"] else 0
+            return {**line, "removed": 0, "left": waiting, "state": "pending", "exit_code": code} if waiting else None
         line["lookalikes"] = self._lookalikes(row)
         outcome = self._pusher.audience(self._removal(account, row))
-        after = self._held(self._ledger.audience(place))
-        # a removal that the platform has not even taken is never done, whatever the platform's reason
-        code = outcome["exit_code"] or (RESUMES if after else 0)
+        known = self._ledger.audience(place) or {"snapshot": "", "escalated": ""}
+        after = self._held(known)
+        # a removal that the platform has not even taken, or refused, is never done, whatever the platform's reason
+        code = outcome["exit_code"] or (RESUMES if after or known["escalated"] else 0)
         told = {"state": outcome["state"], "detail": outcome["detail"], "exit_code": code}
-        return {**line, "removed": held - after, "left": self._left(place), **told}
+        return {**line, "removed": max(0, held - after), "left": self._left(place), **told}
 
     def _removal(self, account: Account, row: dict[str, Any]) -> Any:
         """The plan by which they leave: everybody else stays; who is only maybe there is not added on this occasion."""

@@ -196,7 +196,7 @@ class Planner:
         self._explain_tiers(item)
         escalated = audience.get("escalated", "")
         can_replace = Operation.REPLACE in limits.operations and item.wanted.rows > 0
-        if escalated == "delete" or (escalated and not can_replace):
+        if escalated == "delete" or (escalated == "replace" and not can_replace):
             item.mode = "retire" if item.care == KEEP else "recreate"
             item.notes.append("the platform refused a removal: the audience is deleted and made anew")
             return

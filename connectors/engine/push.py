@@ -9,7 +9,7 @@ import traceback
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 from connectors import events
 from connectors.engine import everywhere
@@ -23,9 +23,10 @@ from connectors.engine.lookalikes import keep_lookalikes, release
 from connectors.engine.outcome import STEPS, PushOutcome, blank, count, fail, show_status, totals, worst
 from connectors.engine.retire import check_writer, retire
 from connectors.engine.sending import Sender
-from connectors.engine.settling import drop_pending, escalate, fold_open, pending_batches, settle
+from connectors.engine.settling import REPLACING, drop_pending, escalate, fold_open, pending_batches, settle
 from connectors.engine.snapshots import recipe_fields
 from connectors.engine.tables import open_tables
+from connectors.engine.upkeep import rename, share
 from connectors.errors import FatalError, NotReadyError, OutcomeUnknownError, RemovalRefusedError, SeedInUseError, SyncError
 from connectors.protocol import AudienceHandle, AudienceState, AudienceStatus, Operation, utc_now
 
@@ -35,7 +36,6 @@ if TYPE_CHECKING:
 
     from connectors.engine.ledger import Ledger
     from connectors.engine.plan import Plan, PlannedAudience, Planner
-    from connectors.protocol import RenamingConnector
 
 ESCALATIONS = 3
 _log = logging.getLogger(__name__)
@@ -150,7 +150,7 @@ class Pusher:
         outcome.update(item.row())
         outcome["notes"] += open_still
         if handle is not None:
-            self._rename(item, handle, outcome)
+            outcome["notes"] += rename(self.ledger, item, handle, self.now())
         if item.guardrails and not self._forced(item):
             self._relieve(item, handle, outcome)
             outcome["state"], outcome["exit_code"] = "stopped", 3
@@ -162,21 +162,6 @@ class Pusher:
             handle = self._deliver(item, handle, outcome)
             status = connector.status(handle) if handle is not None and handle.remote_id else None
         self._finish(item, handle, status, outcome)
-
-    def _rename(self, item: PlannedAudience, handle: AudienceHandle, outcome: dict[str, Any]) -> None:
-        """Nothing: a new title or description of the config is what people see at the platform, where that can be."""
-        row = self.ledger.audience(item.place) or {}
-        known = json.loads(row.get("spec") or "{}")
-        wanted = {"name": item.spec.name, "description": item.spec.description}
-        if not item.limits.renames or all(known.get(name, wanted[name]) == wanted[name] for name in wanted):
-            return
-        try:
-            cast("RenamingConnector", item.account.connector).rename(handle)
-        except SyncError as error:
-            outcome["notes"].append(f"the platform still shows the name {known['name']!r}: {error}")
-            return
-        self.ledger.keep_audience(item.place, self.now(), name=item.spec.name, spec=json.dumps(asdict(item.spec)))
-        outcome["notes"].append(f"renamed at the platform, before: {known['name']!r}")
 
     def _mark(self, item: PlannedAudience) -> None:
         """Nothing: the ledger knows since when config no longer asks for the audience."""
@@ -217,6 +202,7 @@ class Pusher:
         if handle is None:
             return
         connector = item.account.connector
+        outcome["notes"] += share(self.ledger, item, handle, status, self.now())
         outcome["lookalikes"], errors = keep_lookalikes(self.ledger, connector, item, handle, status, self.now())
         outcome["exit_code"] = worst([outcome["exit_code"], *(error.exit_code for error in errors)])
 
@@ -342,7 +328,8 @@ class Pusher:
             raise OutcomeUnknownError("the platform's answer is missing for some batches", remedy="run again to resume")
         fold_open(self.ledger, item.account.connector, item.place, self.now())
         if delivery.kind == "replace":
-            self.ledger.keep_audience(item.place, self.now(), escalated="")
+            waiting = bool(pending_batches(self.ledger, item.place))
+            self.ledger.keep_audience(item.place, self.now(), escalated=REPLACING if waiting else "")
         outcome["state"] = "done"
         return sender.handle
 

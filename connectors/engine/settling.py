@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 
 PATIENCE = timedelta(days=7)
 """Rows pending for longer than this are taken as unknown: every platform promises an answer within two days."""
+REPLACING = "replacing"
+"""A full replace that the platform still works on: whoever it leaves out is still there, and no longer in the snapshot."""
 
 
 def pending_batches(ledger: Ledger, place: Place) -> list[dict[str, Any]]:
@@ -87,7 +89,22 @@ def settle(ledger: Ledger, connector: Connector, handle: AudienceHandle, place: 
                 "answered_run": run,
             }
             _amend(ledger, connector, place, row, now, **changes)
+    _replaced(ledger, place, now)
     return notes
+
+
+def _replaced(ledger: Ledger, place: Place, now: datetime) -> None:
+    """Nothing: a replace of which everything was taken is over; after any other, nobody knows who is left: it is sent again."""
+    audience = ledger.audience(place)
+    if audience is None or audience["escalated"] != REPLACING or pending_batches(ledger, place):
+        return
+    last = ledger.journal.one(
+        "SELECT id FROM deliveries WHERE audience = ? AND kind = 'replace' ORDER BY created_at DESC", (audience["id"],)
+    )
+    failed = last and ledger.journal.one(
+        "SELECT 1 FROM batches WHERE delivery = ? AND (state <> 'accepted' OR unknown > 0)", (last["id"],)
+    )
+    ledger.keep_audience(place, now, escalated="replace" if failed else "")
 
 
 def _ask(connector: Connector, handle: AudienceHandle, place: Place, row: dict[str, Any]) -> Receipt:
@@ -108,7 +125,11 @@ def escalate(ledger: Ledger, connector: Connector, place: Place, now: datetime, 
     """The next step after a refused removal, kept in the journal: "replace", then "delete"."""
     audience = ledger.audience(place) or {}
     step = "replace"
-    if after_replace or audience.get("escalated") or Operation.REPLACE not in connector.capabilities.operations:
+    if (
+        after_replace
+        or audience.get("escalated") in ("replace", "delete")
+        or Operation.REPLACE not in connector.capabilities.operations
+    ):
         step = "delete"
     ledger.keep_audience(place, now, escalated=step)
     return step

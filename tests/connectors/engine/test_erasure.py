@@ -183,3 +183,25 @@ def test_an_audience_that_is_gone_is_not_made_again_by_forgetting(tmp_path: Path
     assert world.shelf.audiences == {}
     world.push(PEOPLE)
     assert world.shelf.members("Customers") == {row(one) for one in PEOPLE if one.id != "3"}
+
+
+def test_a_replace_that_fails_after_it_was_taken_leaves_nobody_behind(tmp_path: Path) -> None:
+    """While a replace is pending the snapshot no longer holds whom it leaves out: when it fails, they are still there."""
+    limits = replace(LIMITS, settles=True, edit_interval_hours=24, replace_interval_hours=24, batch_rows=100)
+    world = World(tmp_path, Shelf(limits))
+    world.push(PEOPLE)
+    world.clock.advance(hours=30)
+    today = [*PEOPLE[1:], person(90)]
+    assert world.push(today).audiences[0]["mode"] == "replace"
+    world.shelf.fail_settle = set(world.shelf.waiting)
+    assert erase(world, world.shelf.connect(), "2")["exit_code"] == 4
+    world.clock.advance(hours=30)
+    world.push(today)
+    world.shelf.fail_settle = set()
+    for _ in range(3):
+        world.clock.advance(hours=30)
+        outcome = world.push(today)
+    assert outcome.changed == 0
+    world.shelf.settle_due()
+    assert world.shelf.members("Customers") == {row(one) for one in today if one.id != "2"}
+    assert status(world.ledger)["erasing"] == []
