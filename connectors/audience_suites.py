@@ -24,7 +24,7 @@ from connectors.rig import Rig, digest
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from connectors.protocol import CountingConnector, ForeseeingConnector, RenamingConnector
+    from connectors.powers import CountingConnector, ForeseeingConnector, RenamingConnector
 
 
 class Suite:

@@ -1,7 +1,8 @@
 """The contract between the engine and a platform: all that a connector's author must read.
 
 A platform is one folder and one entry-point line (group `clv_audience_sync.connectors`) naming a `Platform`. The engine asks
-its `Capabilities` (limits as data), never its name. Rows travel as Arrow columns, never as objects per member.
+its `Capabilities` (limits as data), never its name. Rows travel as Arrow columns, never as objects per member. What a
+connector may do besides (count, rename, share, refresh, foresee) is in `connectors.powers`.
 """
 
 from __future__ import annotations
@@ -73,7 +74,7 @@ class Capabilities:
     operations: frozenset[Operation]
     minimum_size: int = 0  # matched members below which an audience is unusable
     removal_floor: int = 0  # removals that leave fewer than this are refused
-    maximum_audiences: int = 0  # an account's most (0: no limit); then the connector is a `CountingConnector`
+    maximum_audiences: int = 0  # an account's most (0: no limit); then the connector is a `powers.CountingConnector`
     maximum_lookalikes: int = 0  # their own most (0: they count as audiences)
     membership_days: int | None = None  # members vanish unless sent again within this time
     longest_membership: int = 0  # the most days that an audience may ask for instead (0: none can be asked for)
@@ -88,6 +89,7 @@ class Capabilities:
     lookalike_immutable: bool = False
     lookalike_refresh_days: float = 0  # refreshed on request, at most so often (0: the platform does it itself)
     renames: bool = False  # the connector is a `RenamingConnector` too
+    shares: bool = False  # the connector is a `SharingConnector` too
     foresees: bool = False  # the connector is a `ForeseeingConnector` too
     value_updates: str = "add"  # how a changed value travels: "add" (send again) or "replace"
     removes_everywhere: bool = False  # the connector is an `ErasingConnector` too
@@ -325,38 +327,6 @@ class EventConnector(Protocol):
 
     def settle_values(self, reference: str, rows: int) -> Receipt:
         """The outcome of events that were pending."""
-        ...
-
-
-class CountingConnector(Protocol):
-    """What a connector has besides where `Capabilities.maximum_audiences` is set."""
-
-    def count_audiences(self) -> AudienceCount:
-        """How many the account holds, whoever made them."""
-        ...
-
-
-class RefreshingConnector(Protocol):
-    """What a connector has besides where `Capabilities.lookalike_refresh_days` is set."""
-
-    def refresh_lookalike(self, handle: AudienceHandle) -> None:
-        """Nothing: the platform builds the lookalike again from its seed of today."""
-        ...
-
-
-class RenamingConnector(Protocol):
-    """What a connector has besides where `Capabilities.renames` says so."""
-
-    def rename(self, handle: AudienceHandle) -> None:
-        """Nothing: the platform shows the audience under its spec's name and description of today."""
-        ...
-
-
-class ForeseeingConnector(Protocol):
-    """What a connector has besides where `Capabilities.foresees` says so."""
-
-    def objection(self, spec: AudienceSpec | LookalikeSpec) -> str:
-        """Why the platform would refuse to make this, without asking it; "" when it wouldn't."""
         ...
 
 

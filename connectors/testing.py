@@ -43,11 +43,8 @@ from connectors.rig import Rig, digest
 if TYPE_CHECKING:
     from datetime import date
 
-    from connectors.protocol import (
-        EventConnector,
-        RefreshingConnector,
-        ValueBatch,
-    )
+    from connectors.powers import RefreshingConnector
+    from connectors.protocol import EventConnector, ValueBatch
 
 __all__ = ["AudienceSuite", "ConnectorSuite", "FaultSuite", "LookalikeSuite", "ResultSuite", "Rig", "ValueSuite"]
 

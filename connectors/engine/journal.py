@@ -63,6 +63,9 @@ MIGRATIONS: tuple[str, ...] = (
     CREATE TABLE erasures (id INTEGER PRIMARY KEY, platform TEXT NOT NULL, account TEXT NOT NULL, file TEXT NOT NULL,
         rows INTEGER NOT NULL, at TEXT NOT NULL, detail TEXT NOT NULL DEFAULT '');
     """,
+    """
+    ALTER TABLE audiences ADD COLUMN shared TEXT NOT NULL DEFAULT '';
+    """,
 )
 
 

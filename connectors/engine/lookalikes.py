@@ -15,7 +15,8 @@ if TYPE_CHECKING:
 
     from connectors.engine.ledger import Ledger
     from connectors.engine.plan import PlannedAudience
-    from connectors.protocol import AudienceStatus, Connector, RefreshingConnector
+    from connectors.powers import RefreshingConnector
+    from connectors.protocol import AudienceStatus, Connector
 
 
 def wanted_lookalikes(item: PlannedAudience) -> list[LookalikeSpec]:

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from connectors.engine.audience import Account
     from connectors.engine.ledger import Ledger
     from connectors.engine.plan import PlannedAudience
-    from connectors.protocol import CountingConnector, ForeseeingConnector
+    from connectors.powers import CountingConnector, ForeseeingConnector
 
 MAKING = ("change", "replace", "recreate")
 

@@ -48,6 +48,7 @@ CAPABILITIES = Capabilities(
     lookalike_immutable=True,
     lookalike_refresh_days=3,  # by itself twice a week, but only while an active ad group uses it
     renames=True,
+    shares=True,
     foresees=True,
     exclusion_path="stream",
     click_parameters=("ttclid",),

@@ -20,6 +20,7 @@ PATHS = {FILE: "file", STREAM: "stream", LOOKALIKE: "lookalike"}
 LONGEST_BUILD = timedelta(hours=48)  # "at most 48 h" (docs?id=1739940570793985)
 RECONCILE_PAUSE = 2.0  # seconds before looking for what a lost reply may have made
 PAGE = 100
+SHARED_AT_ONCE = 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,6 +160,19 @@ class Directory:
             )
         body = {"advertiser_id": self.advertiser_id, "custom_audience_id": audience_id, "custom_audience_name": name}
         self.client.post("/dmp/custom_audience/update/", body)
+
+    def share(self, audience_id: str, accounts: Sequence[str]) -> None:
+        """Nothing: the accounts, ten in a call, may use the audience."""
+        for first in range(0, len(accounts), SHARED_AT_ONCE):
+            body = {"advertiser_id": self.advertiser_id, "custom_audience_ids": [audience_id]}
+            part = list(accounts[first : first + SHARED_AT_ONCE])
+            self.client.post("/dmp/custom_audience/share/", {**body, "shared_advertiser_ids": part})
+
+    def unshare(self, audience_id: str, accounts: Sequence[str]) -> None:
+        """Nothing: the accounts, one in a call, may no longer use the audience."""
+        for account in accounts:
+            body = {"advertiser_id": self.advertiser_id, "custom_audience_id": audience_id}
+            self.client.post("/dmp/custom_audience/share/cancel/", {**body, "shared_advertiser_id": account})
 
     def make(self, create: Callable[[], str], find: Callable[[], str]) -> str:
         """The id from `create`, called again only when its reply was lost and `find` sees no trace of it."""

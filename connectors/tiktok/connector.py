@@ -98,7 +98,7 @@ class TikTokConnector:
         )
         columns = capabilities.recipe.columns()
         self._directory = Directory(self._client, self.account_id, now)
-        self._settings = settings
+        self._settings, self.share_with = settings, tuple(account.share_with)
         self._checks = Checks(self._client, account, self._directory, capabilities, app, now)
         self._deliveries = Deliveries(self._directory, columns, settings.file_type)
         self._segments = Segments(self._directory, columns)
@@ -125,6 +125,14 @@ class TikTokConnector:
     def rename(self, handle: AudienceHandle) -> None:
         """Nothing: TikTok shows the spec's name; a streaming audience keeps the one it was made with."""
         self._directory.rename(handle.remote_id, handle.path, handle.spec.name)
+
+    def share(self, handle: AudienceHandle, accounts: Sequence[str]) -> None:
+        """Nothing: these advertisers of the same Business Center may use the audience too."""
+        self._directory.share(handle.remote_id, accounts)
+
+    def unshare(self, handle: AudienceHandle, accounts: Sequence[str]) -> None:
+        """Nothing: these advertisers may no longer use it."""
+        self._directory.unshare(handle.remote_id, accounts)
 
     def refresh_lookalike(self, handle: AudienceHandle) -> None:
         """Nothing: the lookalike is built anew from its seed of today."""

@@ -49,6 +49,8 @@ class TikTokAccount(AccountSettings):
 
     currency: str = ""
     timezone: str = ""
+    share_with: list[Annotated[str, Field(pattern=r"^[0-9]{1,20}$")]] = []
+    """Other advertisers of the same Business Center that may use this account's audiences."""
     predicted_value: TikTokPredictedValue | None = None  # off
 
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from connectors.sandbox import Response, Sandbox
-from connectors.tiktok.sandbox import events, lookalikes, reports, wire, world
+from connectors.tiktok.sandbox import events, lookalikes, reports, sharing, wire, world
 from connectors.tiktok.sandbox.audiences import Audiences, from_document, to_document
 from connectors.tiktok.sandbox.files import Files, multipart
-from connectors.tiktok.sandbox.limits import READ, REPORT, WRITE, Access, Limits
+from connectors.tiktok.sandbox.limits import READ, REPORT, SHARE, WRITE, Access, Limits
 from connectors.tiktok.sandbox.segments import Segments
 from connectors.tiktok.sandbox.tasks import Tasks, as_csv
 
@@ -28,6 +28,8 @@ ROUTES: dict[str, Handler] = {
     "/dmp/custom_audience/create/": ("POST", WRITE, "create"),
     "/dmp/custom_audience/update/": ("POST", WRITE, "update"),
     "/dmp/custom_audience/delete/": ("POST", WRITE, "delete"),
+    "/dmp/custom_audience/share/": ("POST", SHARE, "share"),
+    "/dmp/custom_audience/share/cancel/": ("POST", SHARE, "unshare"),
     "/dmp/custom_audience/list/": ("GET", READ, "list"),
     "/dmp/custom_audience/get/": ("GET", READ, "get"),
     "/dmp/custom_audience/lookalike/create/": ("POST", WRITE, "lookalike"),
@@ -60,6 +62,7 @@ class TikTokSandbox(Sandbox):
         self.pixels: set[str] = set()  # empty: any
         self.accounts: dict[str, reports.Account] = {}
         self.apps: dict[str, str] = {}  # app id -> secret
+        self.centers: dict[str, str] = {}  # advertiser -> Business Center; those not named are of one
         self.account = reports.Account()
         self.report_ids = 20_000
         self.campaigns: list[dict[str, Any]] = world.campaigns(self.clock.now().date())
@@ -184,6 +187,16 @@ class TikTokSandbox(Sandbox):
     def _delete(self, request: Request, body: dict[str, Any], note: dict[str, Any]) -> Response:
         note["operation"] = "delete"
         note["audience"] = ",".join(self.audiences.delete(body, wire.identifier(body, "advertiser_id")))
+        return wire.envelope()
+
+    def _share(self, request: Request, body: dict[str, Any], note: dict[str, Any]) -> Response:
+        note["operation"] = "share"
+        note["audience"] = ",".join(sharing.share(self.audiences, body, wire.identifier(body, "advertiser_id"), self.centers))
+        return wire.envelope()
+
+    def _unshare(self, request: Request, body: dict[str, Any], note: dict[str, Any]) -> Response:
+        note["operation"] = "unshare"
+        note["audience"] = sharing.unshare(self.audiences, body, wire.identifier(body, "advertiser_id"))
         return wire.envelope()
 
     def _list(self, request: Request, body: dict[str, Any], note: dict[str, Any]) -> Response:

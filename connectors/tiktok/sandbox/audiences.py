@@ -50,6 +50,7 @@ class Held:
     replaced: datetime | None = None
     history: list[dict[str, str]] = field(default_factory=list)
     lookalike: dict[str, Any] = field(default_factory=dict)
+    shared_with: list[str] = field(default_factory=list)
 
     @property
     def processing(self) -> bool:
@@ -88,8 +89,8 @@ class Held:
             return self.created + timedelta(days=self.retention)
         return (self.edited or self.created) + timedelta(days=365)
 
-    def details(self, now: datetime, type_field: str) -> dict[str, Any]:
-        """What the list and get calls say of it."""
+    def details(self, now: datetime, type_field: str, viewer: str = "") -> dict[str, Any]:
+        """What the list and get calls say of it to an advertiser."""
         known = {
             "audience_id": self.id,
             "name": self.name,
@@ -99,8 +100,8 @@ class Held:
             "cover_num": self.cover,
             "is_valid": self.valid,
             "is_expiring": self.expires() - now <= timedelta(days=60),
-            "is_creator": True,
-            "shared": False,
+            "is_creator": viewer in ("", self.owner),
+            "shared": bool(self.shared_with),
             "owner_id": self.owner,
             "create_time": f"{self.created:%Y-%m-%d %H:%M:%S}",
             "expired_time": f"{self.expires():%Y-%m-%d %H:%M:%S}",
@@ -166,7 +167,7 @@ class Audiences:
             return self._upgrade(audience, body)
         if "file_paths" not in body:
             if audience.kind == FILE and name:
-                self._usable(audience)
+                self.usable(audience)
             elif name:
                 raise RefusalError(40002, "Only customer file audiences can be edited.")
             audience.name = name or text(body, "custom_audience_name")
@@ -187,9 +188,10 @@ class Audiences:
         recent = audience.replaced is not None and now - audience.replaced < timedelta(hours=24)
         if action == "REPLACE" and recent:
             raise RefusalError(40002, REPLACING)
-        self._usable(audience)
+        self.usable(audience)
 
-    def _usable(self, audience: Held) -> None:
+    def usable(self, audience: Held) -> None:
+        """Nothing, or the refusal of an audience that is being built or too small."""
         if audience.processing:
             raise RefusalError(40002, NOT_EDITABLE)
         if not audience.valid:
@@ -218,11 +220,12 @@ class Audiences:
     def list_page(self, body: Mapping[str, Any], owner: str) -> dict[str, Any]:
         """A page of the advertiser's audiences, newest first."""
         wanted = texts(body, "custom_audience_ids") if "custom_audience_ids" in body else None
-        found = [one for one in self.held.values() if one.owner == owner and (wanted is None or one.id in wanted)]
+        seen = [one for one in self.held.values() if owner in (one.owner, *one.shared_with)]
+        found = [one for one in seen if wanted is None or one.id in wanted]
         now = self.now()
         for one in found:
             one.advance(now, self.match_rates)
-        return pages([one.details(now, "audience_type") for one in reversed(found)], body)
+        return pages([one.details(now, "audience_type", owner) for one in reversed(found)], body)
 
     def get(self, body: Mapping[str, Any], owner: str) -> dict[str, Any]:
         """Details and history of the audiences asked for; those that don't exist are left out."""
@@ -231,11 +234,11 @@ class Audiences:
         now, found = self.now(), []
         for audience_id in wanted:
             one = self.held.get(audience_id)
-            if one is None or one.owner != owner:
+            if one is None or owner not in (one.owner, *one.shared_with):
                 continue
             one.advance(now, self.match_rates)
             history = list(reversed(one.history))[:size]
-            found.append({"audience_details": one.details(now, "type"), "audience_history": history})
+            found.append({"audience_details": one.details(now, "type", owner), "audience_history": history})
         return {"list": found}
 
     def delete(self, body: Mapping[str, Any], owner: str) -> list[str]:

@@ -10,7 +10,7 @@ from connectors.tiktok.sandbox.wire import RefusalError
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-READ, WRITE, REPORT = 30, 31, 44  # scope ids: read audiences, create and update audiences, consolidated report
+READ, WRITE, SHARE, REPORT = 30, 31, 32, 44  # scopes: read audiences, create and update them, share them, consolidated report
 LOCKED = 300.0  # seconds an app is suspended after its limit per minute
 
 

@@ -83,13 +83,14 @@ class Shelf:
         self.delay = timedelta(hours=24)
         self.fail_settle: set[str] = set()
         self.campaigns: list[CampaignDay] = []
+        self.share_with: tuple[str, ...] = ()
         self.holds_seeds = False  # a seed with lookalikes can't be deleted
         self.refused_words: tuple[str, ...] = ()  # in names
         self._lock = threading.RLock()
 
     def connect(self, account: str = "1") -> Client:
         """A connector for an account."""
-        return Client(self, account)
+        return Client(self, account, share_with=self.share_with)
 
     def members(self, name: str) -> set[Row]:
         """The identifiers held by the audience of this name."""
@@ -259,6 +260,16 @@ class Client:
         """The new name."""
         self.shelf.audiences[handle.remote_id].spec = handle.spec
         self.shelf.log.append({"operation": "rename", "audience": handle.spec.name, "rows": 0})
+
+    share_with: tuple[str, ...] = ()
+
+    def share(self, handle: AudienceHandle, accounts: Sequence[str]) -> None:
+        """Noted."""
+        self.shelf.log.append({"operation": "share", "audience": handle.spec.name, "rows": 0, "accounts": list(accounts)})
+
+    def unshare(self, handle: AudienceHandle, accounts: Sequence[str]) -> None:
+        """Noted."""
+        self.shelf.log.append({"operation": "unshare", "audience": handle.spec.name, "rows": 0, "accounts": list(accounts)})
 
     def objection(self, spec: AudienceSpec | LookalikeSpec) -> str:
         """To words in names."""

@@ -219,3 +219,25 @@ def test_names_that_the_platform_refuses_are_told_before_anything_is_made(tmp_pa
     assert "no audience may be named lookalike" in row["notes"]
     assert world.push(PEOPLE).exit_code == 3
     assert world.shelf.audiences == {}
+
+
+def test_accounts_that_config_names_may_use_a_ready_audience(tmp_path: Path) -> None:
+    world = World(tmp_path, Shelf(replace(LIMITS, shares=True)), requests=(replace(REQUEST, lookalikes=()),))
+
+    def shared() -> list[tuple[str, list[str]]]:
+        return [(one["operation"], one["accounts"]) for one in world.shelf.log if "share" in one["operation"]]
+
+    world.push(PEOPLE)
+    assert shared() == []
+    world.shelf.share_with = ("7", "5")
+    assert "shared with 5, 7" in world.push(PEOPLE).audiences[0]["notes"]
+    world.push(PEOPLE)
+    assert shared() == [("share", ["5", "7"])]
+    world.shelf.share_with = ("7", "9")
+    world.push(PEOPLE)
+    assert shared()[1:] == [("share", ["9"]), ("unshare", ["5"])]
+    del world.shelf.audiences[world.shelf.named("Seed").id]
+    world.push(PEOPLE)
+    assert shared()[3:] == [("share", ["7", "9"])], "one made anew is shared again"
+    world.shelf.share_with = ()
+    assert "no longer shared" in world.push(PEOPLE).audiences[0]["notes"]

@@ -285,3 +285,18 @@ def test_a_streaming_audience_keeps_its_name(sandbox: Recorded, tiktok: TikTokCo
     with pytest.raises(FatalError, match="renames a streaming audience"):
         tiktok.rename(replace(handle, spec=exclusion("Everybody")))
     assert len(sandbox.heard) == calls
+
+
+def test_an_audience_shared_by_others_is_never_taken_for_ours(sandbox: Recorded, connect: Connect) -> None:
+    theirs = connect({"account_id": "7000000000000000002"})
+    shared = made(theirs, sandbox)
+    theirs.share(shared, [ADVERTISER])
+    tiktok = connect()
+    assert tiktok.count_audiences().audiences == 1
+    assert tiktok.find_or_create(seed()).remote_id == ""
+
+
+def test_eleven_accounts_are_two_calls(sandbox: Recorded, tiktok: TikTokConnector) -> None:
+    handle = made(tiktok, sandbox)
+    tiktok.share(handle, [str(7_000_000_000_000_000_010 + n) for n in range(11)])
+    assert [len(one["shared_advertiser_ids"]) for one in sandbox.bodies("/share/")] == [10, 1]

@@ -129,6 +129,16 @@ def test_a_new_name(sandbox: Recorded, tiktok: TikTokConnector) -> None:
     assert plain(body, audience=handle.remote_id) == golden("custom_audience_rename")
 
 
+def test_sharing(sandbox: Recorded, tiktok: TikTokConnector) -> None:
+    handle = made(tiktok, sandbox)
+    tiktok.share(handle, ["7000000000000000002", "7000000000000000003"])
+    tiktok.unshare(handle, ["7000000000000000003"])
+    (share,), (cancel,) = sandbox.bodies("/share/"), sandbox.bodies("/share/cancel/")
+    assert plain(share, audience=handle.remote_id) == golden("custom_audience_share")
+    assert plain(cancel, audience=handle.remote_id) == golden("custom_audience_unshare")
+    assert sandbox.audiences.held[handle.remote_id].shared_with == ["7000000000000000002"]
+
+
 def test_a_refreshed_lookalike(sandbox: Recorded, tiktok: TikTokConnector) -> None:
     found = tiktok.find_or_create_lookalike(made(tiktok, sandbox), LookalikeSpec("l", "lal-t1-US", ("US",)))
     tiktok.refresh_lookalike(found)

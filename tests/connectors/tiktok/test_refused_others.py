@@ -102,6 +102,41 @@ def test_a_lookalike_is_refreshed_never_changed(plain: Plain) -> None:
     assert plain.update(made, file_paths=None, audience_sub_type="REACH_FREQUENCY")["code"] == 40002
 
 
+@pytest.mark.parametrize(
+    ("changes", "code"),
+    [
+        ({}, 0),
+        ({"custom_audience_ids": []}, 40002),
+        ({"custom_audience_ids": [GONE]}, 40007),
+        ({"custom_audience_ids": [GONE] * 11}, 40002),
+        ({"shared_advertiser_ids": []}, 40002),
+        ({"shared_advertiser_ids": [OTHER] * 11}, 40002),
+        ({"shared_advertiser_ids": ["7000000000000000009"]}, 40001),
+        ({"advertiser_id": OTHER}, 40007),
+    ],
+)
+def test_shares(changes: dict[str, Any], code: int, plain: Plain, sandbox: Recorded) -> None:
+    sandbox.centers = {"7000000000000000009": "another"}
+    audience = plain.audience()
+    body = {"advertiser_id": ADVERTISER, "custom_audience_ids": [audience], "shared_advertiser_ids": [OTHER], **changes}
+    assert plain.post("/dmp/custom_audience/share/", **body)["code"] == code
+    seen = plain.get("/dmp/custom_audience/list/", advertiser_id=OTHER)["data"]["list"]
+    assert [(one["shared"], one["is_creator"], one["owner_id"]) for one in seen] == [(True, False, ADVERTISER)] * (not code)
+
+
+def test_a_share_ends_once_and_only_usable_audiences_are_shared(plain: Plain) -> None:
+    audience = plain.audience()
+    body = {"advertiser_id": ADVERTISER, "custom_audience_ids": [audience], "shared_advertiser_ids": [OTHER]}
+    assert (
+        plain.post("/dmp/custom_audience/share/", **{**body, "custom_audience_ids": [plain.audience(ready=False)]})["code"]
+        == 40002
+    )
+    plain.post("/dmp/custom_audience/share/", **body)
+    cancel = {"advertiser_id": ADVERTISER, "custom_audience_id": audience, "shared_advertiser_id": OTHER}
+    assert [plain.post("/dmp/custom_audience/share/cancel/", **cancel)["code"] for _ in range(2)] == [0, 40002]
+    assert plain.get("/dmp/custom_audience/list/", advertiser_id=OTHER)["data"]["list"] == []
+
+
 def test_pixels(plain: Plain, sandbox: Recorded) -> None:
     sandbox.pixels = {"CAAAAAA", "CBBBBBB"}
     codes = [one["pixel_code"] for one in plain.get("/pixel/list/", advertiser_id=ADVERTISER)["data"]["pixels"]]
