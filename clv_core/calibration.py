@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 Floats = NDArray[np.float64]
 BOUNDS = (1 / 3, 3.0)
-USUAL = 0.15  # by how much models' totals are usually off (log scale), before windows are looked at
+USUAL = 0.10  # by how much totals of well-fitted models are off (log scale) before windows are looked at: as of simulated shops
 
 
 @dataclass(frozen=True, slots=True)

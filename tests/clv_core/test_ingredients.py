@@ -11,10 +11,13 @@ import pytest
 from clv_core import aging
 from clv_core.basket import CredibilityBasket, GammaBasket, basket_from_json, basket_to_json
 from clv_core.blend import Blend, credits, fit_weights, utility
+from clv_core.calibration import fit_level
+from clv_core.choice import choose
 from clv_core.heuristics import HEURISTICS, rfm
 from clv_core.models.base import CannotFitError
 from clv_core.models.bg_nbd import BgNbd
 from clv_core.models.steady_rate import SteadyRate
+from clv_core.score_settings import ScoreSettings
 from clv_core.windows import Snapshot, inner_windows, sampled, snapshot
 from tests.clv_core.bases import START, orders, shop
 
@@ -92,6 +95,38 @@ def test_weights_go_to_what_orders_the_windows() -> None:
     assert weights["good"] > 0.9
     assert sum(weights.values()) == pytest.approx(1.0)
     assert utility(known["good"], spent) > utility(known["noise"], spent)
+
+
+def test_little_data_leaves_the_order_model_its_weight() -> None:
+    rng, names = np.random.default_rng(17), ["pareto_nbd", "early_life", "past_spend", "rfm"]
+    spent = np.where(rng.random(120) < 0.3, rng.gamma(1, 30, 120), 0.0)
+    same = rng.gamma(1, 5, 120)
+    weights = fit_weights([(dict.fromkeys(names, same), spent, 1.0)], names, names[0])
+    assert weights["pareto_nbd"] > 0.5
+    assert weights["early_life"] > weights["rfm"] + weights["past_spend"]
+
+
+def test_a_season_is_believed_when_windows_disagree_beyond_noise() -> None:
+    rng = np.random.default_rng(18)
+    real = rng.gamma(1, 10, 20_000)
+    peak, same = (real / 2, real, 1.0), (real / 1.1, real, 1.0)  # the last months sold twice as much, a year ago did not
+    assert fit_level([peak, same], [False, True]).factor == pytest.approx(1.1, rel=0.01)
+    assert fit_level([peak, same]).factor == pytest.approx(np.sqrt(2.2), rel=0.01)
+    few = real[:60]
+    rough = fit_level([(few / 1.3, few, 1.0), same], [False, True]).factor  # within noise: both count, by what they know
+    assert rough == pytest.approx(1.1, rel=0.02)
+    assert fit_level([same, same], [False, True]).factor == pytest.approx(1.1, rel=0.01)
+
+
+def test_another_basket_must_win_beyond_noise() -> None:
+    """Blind to first orders is told from seeing them only where it matters: CDNOW's first orders tell much, noise nothing."""
+    rows = [(f"c{n}", START + timedelta(days=d + n % 30), 10.0 + (7 * n + d) % 5) for n in range(60) for d in (0, 90, 180, 270)]
+    chosen = choose(orders(rows), START + timedelta(days=300), ScoreSettings(horizon_days=90))
+    assert chosen.basket == "all_orders"
+    other = choose(
+        orders(rows), START + timedelta(days=300), ScoreSettings(horizon_days=90, baskets=("repeat_orders", "all_orders"))
+    )
+    assert other.basket == "repeat_orders"
 
 
 def test_credit_is_shared_among_the_close_ones() -> None:
@@ -174,7 +209,7 @@ def test_a_sample_is_the_same_each_time_and_keeps_whole_customers() -> None:
 
 
 def test_snapshot_of_scores_is_the_snapshot_that_was_scored() -> None:
-    from clv_core.scoring import ScoreSettings, score
+    from clv_core.scoring import score
 
     t = orders(shop(200))
     s = snapshot(t, t.last_day).take(np.arange(150))

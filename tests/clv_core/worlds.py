@@ -6,7 +6,7 @@ and baskets are lognormal, gaps are Erlang, and each world breaks one more assum
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 
 import numpy as np
@@ -83,10 +83,13 @@ SHOPS: dict[str, Shop] = {
 }  # fmt: skip
 
 
-def world(name: str, seed: int) -> pa.Table:
-    """The orders of one shop: customer_id, order_id, ordered_at, amount; the same for the same seed."""
+def world(name: str, seed: int, customers: int = 0) -> pa.Table:
+    """The orders of one shop: customer_id, order_id, ordered_at, amount; the same for the same seed.
+
+    `customers` makes the shop larger or smaller than it is.
+    """
     rng = np.random.default_rng([seed, *name.encode()])
-    shop = SHOPS[name]
+    shop = replace(SHOPS[name], customers=customers or SHOPS[name].customers)
     sizes = rng.multinomial(shop.customers, [one.share for one in shop.kinds])
     each = [_customer(rng, shop, kind) for kind, size in zip(shop.kinds, sizes, strict=True) for _ in range(int(size))]
     codes = rng.permutation(len(each)) + 100_001  # ids look like numbers and say nothing of the kind
