@@ -6,13 +6,13 @@ before the second purchase day lower `first_value`, later ones `monetary_value`.
 
 from __future__ import annotations
 
+from datetime import date
 from typing import TYPE_CHECKING
 
+import numpy as np
 import pyarrow as pa
 
 if TYPE_CHECKING:
-    from datetime import date
-
     from clv_core.transactions import Transactions
 
 SCHEMA = pa.schema(
@@ -37,12 +37,29 @@ def summarise(t: Transactions, as_of: date, *, since: date | None = None) -> pa.
     frequency x: purchase days after the first; recency t_x and T: weeks from the first to the last of them and to `as_of`;
     monetary_value: mean value of the repeat days, 0 without any. Days before `since` are left out as if they hadn't been.
     """
+    if t.totals is not None and since is None and as_of >= t.last_day:
+        return _shown(t.totals, as_of)
     values = {"as_of": as_of} if since is None else {"as_of": as_of, "since": since}
-    if t.totals and since is None and as_of >= t.last_day:
-        sql = _SHOWN.format(found=f"SELECT * FROM {t.totals}")
-    else:
-        sql = summary_sql(t.relation, refunds=t.refunds, since=since is not None)
+    sql = summary_sql(t.relation, refunds=t.refunds, since=since is not None)
     return t.connection.sql(sql, params=values).to_arrow_table().cast(SCHEMA)
+
+
+def _shown(totals: pa.Table, as_of: date) -> pa.Table:
+    """The summary of totals per customer, as the expression below makes it of purchase days."""
+    n, total, first = (totals[name].to_numpy() for name in ("n", "total", "first_value"))
+    first_day, last_day = (totals[name].cast(pa.int32()).to_numpy() for name in ("first_day", "last_day"))
+    repeats = n - 1
+    columns = {
+        "frequency": repeats.astype(np.float64),
+        "recency": (last_day - first_day) / 7.0,
+        "T": ((as_of - date(1970, 1, 1)).days - first_day) / 7.0,
+        "monetary_value": np.where(repeats > 0, (total - first) / 1e6 / np.maximum(repeats, 1), 0.0),
+        "first_value": first / 1e6,
+        "value_to_date": total / 1e6,
+        "order_days": n,
+    }
+    kept = ("customer_id", "first_day", "last_day")
+    return pa.table([totals[one] if one in kept else pa.array(columns[one]) for one in SCHEMA.names], schema=SCHEMA)
 
 
 def summary_sql(relation: str, *, refunds: bool = True, since: bool = False) -> str:

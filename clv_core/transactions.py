@@ -10,6 +10,7 @@ What counts, and how:
 
 from __future__ import annotations
 
+import os
 import shutil
 import tempfile
 import weakref
@@ -17,25 +18,23 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import duckdb
+import numpy as np
+import pyarrow as pa
 
 from clv_core.findings import Finding, InputError
 from clv_core.order_currency import checked_code, settle_currency
+from clv_core.order_days import RELATION, look, merge_days, slices
 from clv_core.order_duplicates import settle_duplicates
-from clv_core.order_lines import MONEY, OrderRules
-from clv_core.order_loading import LABELS, load_lines
-from clv_core.order_source import OrderSource, open_source
+from clv_core.order_lines import OrderRules
+from clv_core.order_loading import load_lines
+from clv_core.order_source import open_source
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from datetime import date
     from pathlib import Path
 
-    import pyarrow as pa
-
 __all__ = ["Finding", "InputError", "OrderRules", "Transactions", "check_orders"]
-
-RELATION = "customer_days"
-UNTIDY = "customer_id <> trim(customer_id) OR " + " OR ".join(f"contains(customer_id, chr({n}))" for n in (9, 10, 13))
 
 
 class Spill:
@@ -62,11 +61,12 @@ class Transactions:
     orders: int
     refunds: bool = True  # whether any day has refunds only
     spill: Spill | None = field(default=None, repr=False, compare=False)
+    known: pa.Table | None = field(default=None, repr=False, compare=False)
 
     @property
-    def totals(self) -> str:
-        """The table of totals per customer over all days, which spares a second pass; "" when there is none."""
-        return "customer_totals" if self.relation == RELATION and not self.refunds else ""
+    def totals(self) -> pa.Table | None:
+        """Totals per customer over all days (`order_days.TOTALS`), which spare a pass; None for other relations."""
+        return self.known if self.relation == RELATION else None
 
 
 def check_orders(
@@ -92,16 +92,18 @@ def check_orders(
         if "currency" in extras:
             currency = settle_currency(connection, opened.file, currency or None, rules.rates)
         findings = settle_duplicates(connection, opened) if "order_id" in extras else []
-        findings += _find(connection)
-        refunds = any(one.kind == "refunds" for one in findings)
-        [[first, last]] = connection.execute("SELECT min(day), max(day) FROM order_lines").fetchall()
-        _gather_days(connection, extras, refunds=refunds)
-        alone = refunds and bool(connection.execute("SELECT 1 FROM order_days WHERE orders = 0 LIMIT 1").fetchall())
-        customers, untidy = _gather_customers(connection, opened, refunds=alone)
-        if not untidy:
+        facts = look(connection)
+        found = slices(connection, facts, threads or os.cpu_count() or 1)
+        if not any(one.untidy for one in found):
             break
-    [[orders]] = connection.execute("SELECT sum(orders) FROM order_days").fetchall()
-    return Transactions(connection, RELATION, currency, tuple(findings), first, last, customers, int(orders), alone, spill)
+    known = pa.concat_tables([one.totals for one in found])
+    if not len(known):
+        raise opened.error("there are refunds but no purchases in it", remedy="export the orders that were refunded too")
+    merge_days(connection, extras, np.concatenate([one.shared for one in found]), wide=facts.wide)
+    return Transactions(
+        connection, RELATION, currency, (*findings, *facts.findings), facts.first, facts.last, len(known), facts.bought,
+        any(one.refunds for one in found), spill, None if facts.wide else known,
+    )  # fmt: skip
 
 
 def _connect(folder: str, threads: int | None) -> duckdb.DuckDBPyConnection:
@@ -118,48 +120,3 @@ def _check_zone(connection: duckdb.DuckDBPyConnection, timezone: str) -> None:
         connection.execute("SELECT timezone(?, TIMESTAMPTZ '2024-01-01 00:00:00+00')", [timezone]).fetchall()
     except duckdb.Error:
         raise InputError(f"unknown time zone {timezone!r}", remedy="use a name such as Europe/Berlin or UTC") from None
-
-
-def _find(connection: duckdb.DuckDBPyConnection) -> list[Finding]:
-    [[refunds, free]] = connection.execute(
-        "SELECT count(*) FILTER (NOT bought), count(*) FILTER (bought AND value = 0) FROM order_lines"
-    ).fetchall()
-    findings = []
-    if refunds:
-        findings.append(Finding("refunds", int(refunds), "refunds lower their customer's value and make no purchase day"))
-    if free:
-        findings.append(Finding("free_orders", int(free), "orders with an amount of 0 count as purchases"))
-    return findings
-
-
-def _gather_days(connection: duckdb.DuckDBPyConnection, extras: set[str], *, refunds: bool) -> None:
-    """Nothing; makes `order_days` and the view `customer_days` of `order_lines`, which it drops."""
-    [[wide]] = connection.execute("SELECT sum(abs(value)) >= 9e11 FROM order_lines").fetchall()
-    exact = "DECIMAL(38,6)" if wide else MONEY  # the narrow one is faster and holds any sum of these values
-    orders = "count(*) FILTER (bought)" if refunds else "count(*)"
-    labels = [name for name in LABELS if name in extras]
-    firsts = "".join(f", arg_min({one}, {{'moment': moment, 'label': {one}}}) FILTER (bought) AS {one}" for one in labels)
-    connection.execute(f"""CREATE OR REPLACE TABLE order_days AS SELECT customer_id, day,
-        CAST(sum(value) AS {exact}) AS exact_amount, CAST({orders} AS INTEGER) AS orders{firsts}
-        FROM order_lines GROUP BY customer_id, day""")
-    connection.execute("DROP TABLE order_lines")
-    shown = ", ".join(one if one in labels else f"CAST(NULL AS VARCHAR) AS {one}" for one in LABELS)
-    connection.execute(f"""CREATE OR REPLACE VIEW {RELATION} AS SELECT customer_id, day,
-        CAST(exact_amount AS DOUBLE) AS amount, orders, exact_amount, {shown} FROM order_days""")
-
-
-def _gather_customers(connection: duckdb.DuckDBPyConnection, source: OrderSource, *, refunds: bool) -> tuple[int, bool]:
-    """How many customers have bought and whether an id has blanks around it; makes `customer_totals`.
-
-    `refunds`: days with refunds only exist; then it lacks the values, since these depend on the day that is asked for.
-    """
-    known = """count(*) AS n, min(day) AS first_day, max(day) AS last_day, sum(exact_amount) AS total,
-        arg_min(exact_amount, day) AS first_value"""
-    connection.execute(f"""CREATE OR REPLACE TABLE customer_totals AS
-        SELECT customer_id, {"count(*) FILTER (orders > 0) AS n" if refunds else known} FROM order_days GROUP BY customer_id""")
-    [[customers, untidy]] = connection.execute(
-        f"SELECT count(*) FILTER (n > 0), coalesce(bool_or({UNTIDY}), false) FROM customer_totals"
-    ).fetchall()
-    if not customers:
-        raise source.error("there are refunds but no purchases in it", remedy="export the orders that were refunded too")
-    return int(customers), bool(untidy)
