@@ -22,10 +22,15 @@ SYNC_DAYS: Final = 35  # `reports: auto` takes longer spans as report runs
 SPAN_DAYS: Final = 90  # one request's longest span
 PAGE: Final = 500
 LONGEST_RUN: Final = 3600.0  # seconds
-STATUSES: Final = (
-    "ACTIVE", "PAUSED", "DELETED", "PENDING_REVIEW", "DISAPPROVED", "PREAPPROVED", "PENDING_BILLING_INFO", "CAMPAIGN_PAUSED",
-    "ARCHIVED", "ADSET_PAUSED", "IN_PROCESS", "WITH_ISSUES",
-)  # fmt: skip  # without this filter Meta leaves deleted and archived ads out of account reports
+STATUSES: Final = {
+    "campaign": ("ACTIVE", "PAUSED", "DELETED", "ARCHIVED", "IN_PROCESS", "WITH_ISSUES"),
+    "adset": ("ACTIVE", "PAUSED", "DELETED", "CAMPAIGN_PAUSED", "ARCHIVED", "IN_PROCESS", "WITH_ISSUES"),
+    "ad": (
+        "ACTIVE", "PAUSED", "DELETED", "PENDING_REVIEW", "DISAPPROVED", "PREAPPROVED", "PENDING_BILLING_INFO",
+        "CAMPAIGN_PAUSED", "ARCHIVED", "ADSET_PAUSED", "IN_PROCESS", "WITH_ISSUES",
+    ),
+}  # fmt: skip
+"""Every status that a level knows: without this filter Meta leaves deleted and archived ones out of account reports."""
 _LEVELS: Final = {"campaign": ("campaign",), "adset": ("campaign", "adset"), "ad": ("campaign", "adset", "ad")}
 
 
@@ -85,7 +90,7 @@ class Insights:
             "time_range": {"since": since.isoformat(), "until": until.isoformat()},
             "time_increment": 1,
             "action_attribution_windows": list(self._settings.attribution_windows),
-            "filtering": [{"field": f"{level}.effective_status", "operator": "IN", "value": list(STATUSES)}],
+            "filtering": [{"field": f"{level}.effective_status", "operator": "IN", "value": list(STATUSES[level])}],
         }
 
     def _run(self, since: date, until: date) -> Iterator[dict[str, Any]]:

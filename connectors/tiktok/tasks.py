@@ -32,9 +32,15 @@ class Tasks:
         self._pacer = Pacer(CREATIONS_PER_SECOND, 1, sleep=client.sleep, clock=client.clock)
 
     def rows(self, selection: Mapping[str, Any]) -> Iterator[dict[str, str]]:
-        """The report's rows by column name; NotReadyError when TikTok needs more than ten minutes."""
-        task = self._create(selection)
-        self._wait(task)
+        """The report's rows by column name; NotReadyError when TikTok needs over ten minutes. A failed task is made once more."""
+        for again in (True, False):
+            task = self._create(selection)
+            try:
+                self._wait(task)
+                break
+            except FatalError as error:
+                if not again or error.code:  # a code is a refusal; a task that ended otherwise has none
+                    raise
         with tempfile.TemporaryFile("w+", encoding="utf-8") as file:
             retrying(lambda: self._download(task, file), sleep=self.client.sleep)
             file.seek(0)

@@ -26,6 +26,13 @@ LEVELS: Final[dict[str, tuple[str, ...]]] = {
     "adset": ("campaign", "adset"),
     "ad": ("campaign", "adset", "ad"),
 }
+_ANY: Final = frozenset("ACTIVE PAUSED DELETED ARCHIVED IN_PROCESS WITH_ISSUES".split())
+STATUSES: Final = {
+    "account": frozenset[str](),
+    "campaign": _ANY,
+    "adset": _ANY | {"CAMPAIGN_PAUSED"},
+    "ad": _ANY | set("CAMPAIGN_PAUSED ADSET_PAUSED DISAPPROVED PENDING_BILLING_INFO PENDING_REVIEW PREAPPROVED".split()),
+}
 KEPT: Final = ("DELETED", "ARCHIVED")
 FIELDS: Final = frozenset(
     "account_currency account_id campaign_id campaign_name adset_id adset_name ad_id ad_name spend impressions reach clicks "
@@ -174,8 +181,11 @@ def _statuses(params: dict[str, Any], level: str) -> set[str] | None:
             "campaign.id",
         ):
             raise GraphError(100, "Invalid parameter: filtering")
-        if str(one["field"]).endswith("effective_status"):
+        part, _, what = str(one["field"]).partition(".")
+        if what == "effective_status":
             found = set(one["value"])
+            if part != level or not found <= STATUSES[level]:
+                raise GraphError(100, f"Invalid parameter: filtering by {part}.effective_status at level {level}")
     return found
 
 

@@ -63,11 +63,16 @@ def test_pages_are_followed(connect: Callable[..., MetaConnector], box: MetaSand
     assert len({(one.date, one.ad_id) for one in found}) == len(found) == 1_200
 
 
-def test_deleted_and_archived_ads_are_in(connector: MetaConnector, box: MetaSandbox, today: date) -> None:
+@pytest.mark.parametrize("reports", ["sync", "async"])
+@pytest.mark.parametrize("level", ["campaign", "adset", "ad"])
+def test_deleted_and_archived_ones_are_in(
+    connect: Callable[..., MetaConnector], box: MetaSandbox, today: date, level: str, reports: str
+) -> None:
     day = today - timedelta(days=1)
-    states = ("ACTIVE", "PAUSED", "DELETED", "ARCHIVED")
+    states = ("ACTIVE", "PAUSED", "DELETED", "ARCHIVED", "WITH_ISSUES")
     box.campaigns = [row(day, ad, effective_status=state) for ad, state in enumerate(states)]
-    assert len(pulled(connector, day, day)) == 4
+    found = pulled(connect(report_level=level, reports=reports), day, day)
+    assert sum(one.spend for one in found) == 5 * Decimal("41.37")
 
 
 @pytest.mark.parametrize(

@@ -161,6 +161,11 @@ def report(**params: Any) -> str:
     )
 
 
+def within(field: str, *values: str) -> dict[str, Any]:
+    """A filter as Meta writes it."""
+    return {"field": field, "operator": "IN", "value": list(values)}
+
+
 @pytest.mark.parametrize(
     ("params", "code"),
     [
@@ -175,6 +180,10 @@ def report(**params: Any) -> str:
         ({"time_increment": 0}, (100, None)),
         ({"action_attribution_windows": ["3d_click"]}, (100, None)),
         ({"filtering": [{"field": "color", "operator": "IN", "value": []}]}, (100, None)),
+        ({"level": "campaign", "filtering": [within("ad.effective_status", "ACTIVE")]}, (100, None)),
+        ({"level": "campaign", "filtering": [within("campaign.effective_status", "CAMPAIGN_PAUSED")]}, (100, None)),
+        ({"level": "adset", "filtering": [within("adset.effective_status", "ADSET_PAUSED")]}, (100, None)),
+        ({"level": "ad", "filtering": [within("ad.effective_status", "GONE")]}, (100, None)),
     ],
 )
 def test_reports_refused(http_: Http, params: dict[str, Any], code: tuple[int, int | None]) -> None:

@@ -98,6 +98,25 @@ def test_a_task_that_fails_is_told(sandbox: Recorded, tiktok: TikTokConnector) -
         list(tiktok.campaign_days(FIRST, FIRST))
 
 
+def test_a_task_that_failed_is_made_once_more(
+    sandbox: Recorded, tiktok: TikTokConnector, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sandbox.report_ids = 0
+    sandbox.campaigns = [row(FIRST)]
+    whole = sandbox.tasks.check
+    failures = ["FAILED", "CANCELED"]
+
+    def check(*given: Any) -> dict[str, str]:
+        return {"status": failures.pop(0), "message": "lost"} if failures else whole(*given)
+
+    monkeypatch.setattr(sandbox.tasks, "check", check)
+    with pytest.raises(FatalError, match="CANCELED"):
+        list(tiktok.campaign_days(FIRST, FIRST))
+    failures[:] = ["FAILED"]
+    assert len(list(tiktok.campaign_days(FIRST, FIRST))) == 1
+    assert len(sandbox.bodies("/report/task/create/")) == 4
+
+
 def test_a_task_that_takes_too_long_is_left_to_a_later_run(sandbox: Recorded, tiktok: TikTokConnector) -> None:
     sandbox.report_ids, sandbox.tasks.checks_needed = 0, 10**6
     sandbox.campaigns = [row(FIRST)]
