@@ -16,8 +16,8 @@ if TYPE_CHECKING:
 
 Floats = NDArray[np.float64]
 NOISE = 0.5  # over the root of buyers: the sampling error of a difference of utilities, roughly
-LEAST = 0.03  # a smaller share is not worth computing
-DISBELIEF = {"past_spend": 6.0, "rfm": 6.0, "early_life": 2.0}  # the credit that a mix loses per share, in units of noise
+LEAST = 0.06  # a smaller share is not worth computing, and more often noise than not
+DISBELIEF = {"past_spend": 4.0, "rfm": 4.0, "early_life": 2.0}  # the credit that a mix loses per share, in units of noise
 STEPS = 5  # weights are tried in multiples of 1/STEPS
 
 Known = tuple["Mapping[str, Floats]", Floats, float]  # predictions by name, what was spent, the window's weight
