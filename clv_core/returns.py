@@ -13,6 +13,7 @@ from clv_core.cohorts import curves
 from clv_core.coverage import contradictions_of, coverage_of, warnings_of
 from clv_core.decisions import decide, disagreements
 from clv_core.doubt import Doubt
+from clv_core.equal_age import add_equal_age
 from clv_core.labels import LabelRules
 from clv_core.lifecycle import funnel, kpis
 from clv_core.measures import measure
@@ -122,6 +123,7 @@ def returns(
         record = track(connection, scores, as_of, settings.horizon_days) if settings.by_record else None
         if record is not None:
             move_by_record(connection, record, doubt)
+        add_equal_age(connection, scores, settings.horizon_days)
         connection.execute("drop table purchases")
         connection.unregister("days_in")
         lifecycle = {"kpis": kpis(connection, as_of), "funnel": funnel(connection, scores, engagement, as_of)}
@@ -136,7 +138,8 @@ def returns(
     return Returns(
         currency, as_of, settings.horizon_days, totals=totals, coverage=coverage, contradictions=contradictions,
         retention=retention, warnings=warnings,
-        disagreements=disagreements(found["campaigns"], currency), restatements=restated, track=Record.rows(record),
+        disagreements=disagreements(found["campaigns"], currency, settings.horizon_days), restatements=restated,
+        track=Record.rows(record),
         **lifecycle, **found,
     )  # fmt: skip
 

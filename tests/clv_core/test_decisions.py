@@ -28,7 +28,7 @@ def campaign(name: str, spend: float, count: float, value: float, life: float, w
         "platform": "meta", "campaign_id": name, "campaign_name": name, "spend": Decimal(str(spend)), "customers": people,
         "conversions": Decimal(str(count)), "conversion_value": Decimal(str(value)), "roas": per(value), "lifetime_value": life,
         "clv_roas": per(life), "clv_roas_low": per(life - wide), "clv_roas_high": per(life + wide),
-        "clv_roas_margin": per(wide),
+        "clv_roas_margin": per(wide), "mean_age_days": 100.0,
     }  # fmt: skip
 
 
@@ -61,6 +61,32 @@ def test_money_at_stake_is_what_the_same_spend_brings_elsewhere() -> None:
     assert "says cut" in rows[0]["sentence"]
     assert "scale it" in rows[0]["sentence"]
     assert "2,000 USD" in rows[0]["sentence"]
+
+
+def test_older_campaigns_get_no_credit_for_their_age() -> None:
+    """Two campaigns bring the same in the first year; one is two years older, so that its lifetime value is twice as large."""
+    rows = [campaign("old", 1000, 400, 500, 4000, 100, 400), campaign("new", 1000, 400, 500, 2000, 100, 400),
+            campaign("weak", 1000, 400, 4000, 2000, 100, 400)]  # fmt: skip
+    for row, age, first_year in zip(rows, (800.0, 70.0, 70.0), (2000.0, 2000.0, 500.0), strict=True):
+        each = first_year / 1000
+        row |= {"mean_age_days": age, "equal_age_value": first_year, "equal_age_margin": 0.1, "equal_age_roas": each,
+                "equal_age_roas_low": each - 0.1, "equal_age_roas_high": each + 0.1}  # fmt: skip
+    found = {row["campaign_id"]: row for row in decide(pa.Table.from_pylist(rows), ReturnSettings()).to_pylist()}
+    assert {name: (row["by_clv"], row["judged_by"]) for name, row in found.items()} == {
+        "old": ("above", "equal age"), "new": ("above", "equal age"), "weak": ("below", "equal age"),
+    }  # fmt: skip
+    assert found["old"]["clv_roas_benchmark"] == pytest.approx(4500 / 3000)
+    friend, *gems = disagreements(decide(pa.Table.from_pylist(rows), ReturnSettings()), "USD", 365).to_pylist()
+    assert (
+        "worth 2.00 times its spend in their first 365 days (90% sure: 1.90 to 2.10), against 1.50 overall"
+        in gems[0]["sentence"]
+    )
+    assert (friend["campaign_id"], friend["at_stake"]) == ("weak", pytest.approx(1000.0))
+    same = [row | {"mean_age_days": 80.0} for row in rows]
+    told = {row["campaign_id"]: row["by_clv"] for row in decide(pa.Table.from_pylist(same), ReturnSettings()).to_pylist()}
+    assert told == {"old": "above", "new": "below", "weak": "below"}  # alike in age: all that they brought and will bring
+    target = decide(pa.Table.from_pylist(rows), ReturnSettings(target_clv_roas=3.0)).to_pylist()
+    assert {row["judged_by"] for row in target} == {"lifetime"}  # a target is of lifetime value
 
 
 def test_the_benchmark_is_the_average_of_paid_spend_when_no_target_is_set() -> None:
