@@ -318,7 +318,12 @@ def _signal(
 def _opened(settings: Settings, now: Clock, platforms: Sequence[str] = ()) -> Iterator[tuple[Ledger, list[Account]]]:
     accounts = translate.accounts(settings, now, platforms)
     usual = os.umask(0o077)  # whatever any library writes into the state folder is owner-only
-    ledger = open_ledger(settings.state, translate.encryption_key(settings))
+    ledger = open_ledger(
+        settings.state,
+        translate.encryption_key(settings),
+        old=translate.encryption_key(settings, "old_encryption_key"),
+        also=lambda old, key: remains.reseal(settings.state, old, key),
+    )
     try:
         yield ledger, accounts
     finally:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from connectors import clicks, experiments, paperwork, sources, writeback
+from connectors import clicks, experiments, paperwork, sources, tables, writeback
 from connectors.errors import SyncError
 
 if TYPE_CHECKING:
     from collections.abc import Collection
+    from pathlib import Path
 
     from connectors.archive import Archive
     from connectors.config import Settings
@@ -47,3 +48,11 @@ def _clicks(settings: Settings, ids: Collection[str], ledger: Ledger) -> list[st
     mine = known.filter(pc.is_in(known["customer_id"], pa.array(sorted(ids), pa.string())))
     gone = clicks.forget(settings.state, mine["click_id"].drop_null().to_pylist(), ledger.key)
     return [f"{gone} clicks of theirs were taken out of what is remembered"] if gone else []
+
+
+def reseal(state: Path, old: bytes | None, key: bytes | None) -> None:
+    """Nothing: tables beside the ledger that were kept under `old` are kept under `key`."""
+    folders = [state, *(path for path in (state / "runs").glob("*") if path.is_dir())]
+    for folder in folders:
+        for path in sorted(one for ending in tables.KEPT_ENDINGS for one in folder.glob(f"*.{ending}")):
+            tables.reseal(path, old, key)

@@ -85,8 +85,18 @@ def is_kept(path: Path) -> bool:
 
 
 def reseal(path: Path, old: bytes | None, key: bytes | None) -> None:
-    """Nothing: the table kept in the file `path` is kept under `key` now, whatever it was kept under before."""
+    """Nothing: the table kept in the file `path` is kept under `key` now, if it was kept under `old` or under no key."""
+    from connectors.engine.pieces import Pieces
+    from connectors.errors import FatalError
+
+    if path.suffix == ".sealed" and key is not None:
+        try:
+            Pieces(path, key)
+        except FatalError:
+            pass
+        else:
+            return
     bare = path.with_suffix("")
-    table = kept(bare, old if path.suffix == ".sealed" else None)
+    table = kept(bare, old)
     if table is not None:
         keep(table, bare, key)

@@ -168,9 +168,9 @@ def attribution(settings: Settings, clicks: pa.Table | None, claims: pa.Table | 
     return AttributionRules(tuple(chosen.precedence), {**ALIASES, **aliases}, organic, clicks, claims)
 
 
-def encryption_key(settings: Settings) -> bytes | None:
-    """32 bytes made from the configured key, or None."""
+def encryption_key(settings: Settings, field: str = "encryption_key") -> bytes | None:
+    """32 bytes made from the configured key (or the one of another field, such as `old_encryption_key`), or None."""
     import hashlib
 
-    secret = settings.sources.encryption_key
-    return hashlib.sha256(reveal(secret, field="encryption_key").encode()).digest() if secret else None
+    secret = getattr(settings.sources, field)
+    return hashlib.sha256(reveal(secret, field=field).encode()).digest() if secret else None

@@ -10,9 +10,10 @@ import shutil
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
+from connectors.engine import seals
 from connectors.engine.files import file_digest, private_folder, settle_file, write_private
 from connectors.engine.journal import Journal
-from connectors.errors import ConfigurationError, FatalError, LockedError
+from connectors.errors import FatalError, LockedError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -27,11 +28,25 @@ _MISSING = "the state folder has {have} but no {lack}"
 _RESTORE = "restore the state folder from its backup; an empty one would forget who was sent"
 
 
-class Ledger:
-    """What was sent, to where, and what the platforms said. `key` seals snapshots and deliveries at rest."""
+def _no_more(old: bytes | None, key: bytes | None) -> None:
+    """Nothing: there is nothing beside the ledger."""
 
-    def __init__(self, folder: Path, key: bytes | None) -> None:
+
+class Ledger:
+    """What was sent, to where, and what the platforms said. `key` seals snapshots and deliveries at rest.
+
+    It is the key that the folder is sealed with now; the wanted one takes its place when a run begins.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        key: bytes | None,
+        old: bytes | None = None,
+        also: Callable[[bytes | None, bytes | None], None] = _no_more,
+    ) -> None:
         self.folder, self.key = private_folder(folder), key
+        self._wanted_key, self._also = key, also
         self.snapshots = private_folder(folder / "snapshots")
         self.deliveries = private_folder(folder / "deliveries")
         path = folder / "journal.sqlite"
@@ -41,7 +56,7 @@ class Ledger:
         self.journal = Journal(path, created=created)
         self._held = False
         self._salt = self._read_salt()
-        self._check_key()
+        self.key = seals.key_in_use(self.folder, key, old)
 
     def _read_salt(self) -> bytes:
         path = self.folder / "salt"
@@ -53,14 +68,6 @@ class Ledger:
         if len(salt) != 32:
             raise FatalError("the state folder's salt file is damaged", remedy=_RESTORE)
         return salt
-
-    def _check_key(self) -> None:
-        sealed = any(path.suffix == ".pieces" for path in self.snapshots.iterdir())
-        if sealed and self.key is None:
-            raise ConfigurationError(
-                "the snapshots are encrypted and no key is configured",
-                remedy="set encryption_key to the key they were written with",
-            )
 
     # --- people ---------------------------------------------------------------------------------------------------------
     def member_key(self, customer_id: str) -> bytes:
@@ -175,6 +182,15 @@ class Ledger:
                 if path.is_file() and path.name not in kept:
                     path.unlink(missing_ok=True)
 
+    def _pass_on(self, now: datetime) -> None:
+        """Nothing: the folder is sealed with the wanted key."""
+        if self.key == self._wanted_key:
+            return
+        seals.pass_on(self, self._wanted_key, now)
+        self._also(self.key, self._wanted_key)
+        seals.settle_mark(self.folder, self._wanted_key)
+        self.key = self._wanted_key
+
     def _sweep_work(self) -> None:
         """Nothing: work folders that a killed run left behind are gone (what they hold was sealed with its own key)."""
         for path in (*self.folder.glob("work-*"), self.folder / "spill"):
@@ -200,6 +216,7 @@ class Ledger:
             try:
                 self.sweep()
                 self._sweep_work()
+                self._pass_on(now)
                 yield self._begin(kind, now)
             finally:
                 self._held = False
@@ -223,10 +240,17 @@ _WANTED_FILES = """
 """
 
 
-def open_ledger(state_dir: Path, key: bytes | None = None) -> Ledger:
+def open_ledger(
+    state_dir: Path,
+    key: bytes | None = None,
+    *,
+    old: bytes | None = None,
+    also: Callable[[bytes | None, bytes | None], None] = _no_more,
+) -> Ledger:
     """The ledger of a state folder, made if the folder is new. `key` encrypts snapshots and deliveries at rest.
 
-    Raises FatalError when journal, salt or snapshots are damaged or partly missing (never rebuilt silently), and
-    ConfigurationError when snapshots are encrypted and no key is given.
+    A folder that is sealed with `old`, or not sealed yet, passes to `key` when the next run begins, and `also` is called with
+    both keys for what lies beside the ledger. Raises FatalError when journal, salt or snapshots are damaged or partly missing
+    (never rebuilt silently), and ConfigurationError when the folder is encrypted with a key that isn't given.
     """
-    return Ledger(state_dir, key)
+    return Ledger(state_dir, key, old, also)

@@ -10,7 +10,7 @@ import pytest
 
 from connectors.engine.ledger import open_ledger
 from connectors.engine.pieces import Pieces, PieceWriter
-from connectors.errors import ConfigurationError, FatalError
+from connectors.errors import FatalError
 from tests.connectors.engine.world import World, person
 
 if TYPE_CHECKING:
@@ -85,18 +85,6 @@ def test_a_newer_journal_is_refused(tmp_path: Path) -> None:
         connection.execute("PRAGMA user_version = 99")
     with pytest.raises(FatalError, match="newer version"):
         open_ledger(tmp_path / "state")
-
-
-def test_sealed_state_needs_its_key(tmp_path: Path) -> None:
-    world = World(tmp_path, key=KEY)
-    world.push(PEOPLE)
-    world.ledger.close()
-    with pytest.raises(ConfigurationError, match="encrypted"):
-        open_ledger(tmp_path / "state")
-    world.key = b"another key of thirty-two bytes!"
-    world.reopen()
-    with pytest.raises(FatalError, match="another key"):
-        world.push(PEOPLE)
 
 
 def test_files_left_by_a_crash_are_swept_by_the_next_run(tmp_path: Path) -> None:
