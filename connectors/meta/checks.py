@@ -50,6 +50,8 @@ class Checks:
         found.append(self._try("ads_read", self._read_report))
         if self._account.predicted_value is not None:
             found.append(self._try("dataset for predicted values", self._dataset))
+        if warning := self._client.version_warning:
+            found.append(Check(f"{self._subject}: API version", False, warning, "raise meta.api_version"))
         return found
 
     def _state(self, held: dict[str, Any]) -> Check:

@@ -20,13 +20,16 @@ from facebook_business.session import FacebookSession
 
 from connectors import events
 from connectors.errors import ConfigurationError, FatalError, OutcomeUnknownError, RetriableError, SyncError
-from connectors.meta.refusals import PLATFORM, refusal, tag_of
+from connectors.meta.holds import Holds
+from connectors.meta.refusals import PLATFORM, clean, refusal, tag_of
 from connectors.meta.usage import STOP_AT, Usage, read_usage
 from connectors.retries import LONGEST_WAIT, retrying
 from connectors.settings import is_loopback
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
+
+log = logging.getLogger("connectors.meta")
 
 JUST_CREATED_SECONDS: Final = 120.0
 CREATION_WAITS: Final = (2.0, 10.0)  # seconds, between a creation that failed for a passing reason and the next
@@ -98,6 +101,7 @@ class GraphClient:
         ca_bundle: str = "",
         attempts: int = 6,
         sleep: Callable[[float], None] = time.sleep,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         session = FacebookSession(app_secret=app_secret or None, access_token=access_token, timeout=(10, timeout))
         verify = ca_bundle or session.requests.verify
@@ -113,7 +117,8 @@ class GraphClient:
         self._secrets = tuple(one for one in (access_token, app_secret, *self._proof.values()) if one)
         self._answer: requests.Response | None = None
         self._account_id, self._host = account_id, urlsplit(api_base).netloc
-        self._attempts, self._sleep = attempts, sleep
+        self._attempts, self._sleep, self._holds = attempts, sleep, Holds(clock)
+        self.version_warning = ""  # what Meta says of an API version that has expired
         self._usage: dict[bool, Usage] = {}
         self._created: dict[str, float] = {}
 
@@ -190,6 +195,7 @@ class GraphClient:
 
     def _pace(self, path: tuple[str, ...]) -> None:
         insights = path[-1] == "insights"
+        self._holds.respect(insights=insights)
         usage = self._usage.get(insights, Usage())
         pause = usage.pause()
         if usage.percent >= STOP_AT and pause > LONGEST_WAIT:
@@ -208,6 +214,7 @@ class GraphClient:
         if answer is None:
             raise FatalError("no answer was seen", platform=PLATFORM)
         self._usage.update(read_usage(answer.headers))
+        self._heed_version(answer.headers.get("X-Ad-Api-Version-Warning", ""))
         document = _object(answer)
         if document is not None and "error" in document:
             raise self._refused(document["error"], path, answer, resend=resend)
@@ -250,11 +257,17 @@ class GraphClient:
         wait = read_usage(answer.headers)[path[-1] == "insights"].wait
         found = refusal(error, account_id=self._account_id, secrets=self._secrets, wait=wait, new=self._is_new(path[0]))
         tag = tag_of(found)
-        if tag == "throttle":
+        if tag in ("throttle", "block"):
             self._usage.clear()  # the wait that Meta names is the pause
+            self._holds.note(found, insights=path[-1] == "insights")
         if tag == "transient" and not resend and isinstance(found, RetriableError):
             return OutcomeUnknownError(found.message, remedy=AGAIN, platform=PLATFORM, code=found.code)
         return found
+
+    def _heed_version(self, warning: str) -> None:
+        if warning and not self.version_warning:
+            self.version_warning = clean(warning, self._secrets)
+            log.warning("Meta answers with another API version: %s; raise meta.api_version", self.version_warning)
 
     def _is_new(self, name: str) -> bool:
         return time.monotonic() - self._created.get(name, -1e9) < JUST_CREATED_SECONDS

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from connectors.errors import ConfigurationError, RemovalRefusedError
 from connectors.protocol import Operation, Receipt
+from connectors.tiktok.codes import PARTIAL
 from connectors.tiktok.files import hexadecimal, kind_of
 
 if TYPE_CHECKING:
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 
     from connectors.protocol import AudienceHandle, Batch
     from connectors.tiktok.audiences import Directory
+    from connectors.tiktok.client import Answer
 
 NAME_LIMIT = 70  # longer names are cut by TikTok, and two could become one
 ROWS, BYTES = 1_000, 1_000_000
@@ -52,7 +54,7 @@ class Segments:
         )
 
     def send(self, handle: AudienceHandle, batch: Batch) -> Receipt:
-        """A receipt with every row accepted: TikTok names no row of a streaming call."""
+        """A receipt with every row accepted, since TikTok names no row; those of a call done in part are unknown."""
         if batch.operation is Operation.REPLACE:
             raise RemovalRefusedError(
                 f"{handle.spec.name!r} is a streaming audience, which TikTok cannot replace",
@@ -61,12 +63,18 @@ class Segments:
             )
         action = "delete" if batch.operation is Operation.REMOVE else "add"
         seen: Counter[str] = Counter()
+        partly: list[str] = []
         for schema, rows in _calls(batch, self.kinds, self.columns, seen):
-            self._map(handle.remote_id, action, schema, rows)
+            answer = self._map(handle.remote_id, action, schema, rows)
+            if answer.code == PARTIAL:
+                partly.append(f"a call was done in part: {self.directory.client.redact(answer.message)}")
+                seen["unknown"] += len(rows)
         empty = {"no identifier": seen["empty"]} if seen["empty"] else {}
-        return Receipt(accepted=batch.rows - seen["empty"], rejected=empty, remote_id=handle.remote_id)
+        unknown = min(seen["unknown"], batch.rows - seen["empty"])  # a person with several e-mails is several rows there
+        accepted = batch.rows - seen["empty"] - unknown
+        return Receipt(accepted, empty, unknown=unknown, remote_id=handle.remote_id, detail="; ".join(partly[:1]))
 
-    def _map(self, audience_id: str, action: str, kinds: Sequence[str], rows: list[Row]) -> None:
+    def _map(self, audience_id: str, action: str, kinds: Sequence[str], rows: list[Row]) -> Answer:
         schema = [name for kind in kinds for name in SCHEMAS[kind]]
         owners = [audience_id]
         data = [
@@ -83,7 +91,7 @@ class Segments:
             "id_schema": schema,
             "batch_data": data,
         }
-        self.directory.client.post_stream("/segment/mapping/", body, sum(bool(cell) for row in data for cell in row))
+        return self.directory.client.post_stream("/segment/mapping/", body, sum(bool(cell) for row in data for cell in row))
 
 
 def _calls(

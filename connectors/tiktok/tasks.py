@@ -32,7 +32,7 @@ class Tasks:
         self._pacer = Pacer(CREATIONS_PER_SECOND, 1, sleep=client.sleep, clock=client.clock)
 
     def rows(self, selection: Mapping[str, Any]) -> Iterator[dict[str, str]]:
-        """The report's rows by column name; NotReadyError when TikTok needs over ten minutes. A failed task is made once more."""
+        """The report's rows by column name; NotReadyError after ten minutes. A failed task is made once more."""
         for again in (True, False):
             task = self._create(selection)
             try:

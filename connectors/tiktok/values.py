@@ -1,6 +1,7 @@
 """Predicted values as a custom event of the Events API (fact sheet 7): value and currency, under a name of its own.
 
 TikTok answers for a call as a whole and refuses it for one bad event. An event sent twice counts once, by source, name and id.
+A call done in part (20001) names nobody: its events are unknown, and sent again under the same ids.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from connectors.halving import send_in_halves
 from connectors.protocol import Receipt
+from connectors.tiktok.codes import PARTIAL
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -44,12 +46,11 @@ class Values:
 
         def post(part: Sequence[Row]) -> int:
             body = {"event_source": "web", "event_source_id": wanted.pixel_code, "data": [event for _, event in part]}
-            self._client.post("/event/track/", body)
-            return len(part)
+            return 0 if self._client.post("/event/track/", body).code == PARTIAL else len(part)
 
-        taken, _, refused = send_in_halves(events, post, _of_a_row)
+        taken, unknown, refused = send_in_halves(events, post, _of_a_row)
         rejected |= {number: "REFUSED_BY_TIKTOK" for number, _ in refused}
-        return Receipt(taken, dict(Counter(rejected.values())), rejected)
+        return Receipt(taken, dict(Counter(rejected.values())), rejected, unknown=unknown)
 
     def _event(self, row: dict[str, Any], wanted: TikTokPredictedValue) -> dict[str, Any]:
         user: dict[str, Any] = {"external_id": row["external_id"].hex()}

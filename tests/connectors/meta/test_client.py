@@ -292,3 +292,56 @@ def test_forms_are_encoded_as_the_standard_says(text: str) -> None:
     from urllib.parse import quote as standard
 
     assert quote(text).decode() == standard(text, safe="-._~")
+
+
+class Slow:
+    """A clock that only tests move."""
+
+    now = 1_000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+@pytest.mark.parametrize(
+    ("code", "subcode", "wait", "all_calls"),
+    [(613, None, 300, True), (17, 2446079, 900, True), (80003, None, 300, False), (368, None, 3_600, True)],
+)
+def test_a_long_throttle_or_a_block_is_not_hammered(
+    box: MetaSandbox, sleeps: list[float], code: int, subcode: int | None, wait: float, all_calls: bool
+) -> None:
+    clock = Slow()
+    client = GraphClient(api_base=box.address, api_version="v26.0", sleep=sleeps.append, clock=clock)  # type: ignore[attr-defined]
+    usage = json.dumps({"acc_id_util_pct": 100, "reset_time_duration": wait})
+    box.faults.add(match="GET", detail={"code": code, "subcode": subcode, "headers": {"X-Ad-Account-Usage": usage}})
+    with pytest.raises(SyncError) as first:
+        client.get("act_111")
+    heard = len(box.requests)
+    clock.now += wait / 2
+    with pytest.raises(type(first.value)) as second:
+        client.get("act_111")
+    assert len(box.requests) == heard, "nothing was asked"
+    assert second.value.code == first.value.code
+    assert isinstance(second.value, FatalError) or second.value.retry_after == wait / 2  # type: ignore[attr-defined]
+    if all_calls:
+        with pytest.raises(type(first.value)):
+            client.get("act_111", "insights", expect="data")
+    else:
+        assert client.get("act_111", "insights", expect="data")
+    clock.now += wait / 2 + 1
+    assert client.get("act_111") == {"id": "act_111"}
+    assert sleeps == []
+    client.close()
+
+
+def test_an_upgraded_version_is_told_once(connector: MetaConnector, box: MetaSandbox, caplog: pytest.LogCaptureFixture) -> None:
+    warning = f"This call has been auto-upgraded to v27.0 {TOKEN}"
+    body = json.dumps({"id": "act_111"})
+    answer = {"status": 200, "headers": {**JSON, "X-Ad-Api-Version-Warning": warning}, "body": body}
+    box.faults.add(match="GET /v26.0/act_111", kind="http", detail=answer, times=2)
+    checks = {one.subject: one for one in connector.check()}
+    check = checks["meta 111: API version"]
+    assert (check.ok, check.remedy) == (False, "raise meta.api_version")
+    assert "auto-upgraded to v27.0" in check.detail
+    assert caplog.text.count("auto-upgraded") == 1
+    assert TOKEN not in caplog.text + check.detail

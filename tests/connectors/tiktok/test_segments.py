@@ -104,3 +104,12 @@ def test_deleted(sandbox: Recorded, tiktok: TikTokConnector) -> None:
     tiktok.delete(handle)
     assert sandbox.state()["audiences"] == {}
     assert sandbox.bodies("/segment/audience/")[1]["action"] == "delete"
+
+
+def test_a_call_done_in_part_leaves_its_rows_unknown(sandbox: Recorded, tiktok: TikTokConnector) -> None:
+    handle = tiktok.find_or_create(exclusion())
+    sandbox.faults.add(match="/mapping/", skip=1, detail={"code": 20001, "message": f"3 rows failed, {'ab' * 32} is one"})
+    receipt = tiktok.send(handle, batch(Operation.ADD, people(range(2500))))
+    assert (receipt.accepted, receipt.unknown) == (1500, 1000)
+    assert "done in part: 3 rows failed" in receipt.detail
+    assert "ab" * 32 not in receipt.detail

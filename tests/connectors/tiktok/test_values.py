@@ -89,6 +89,14 @@ def test_a_pixel_that_is_not_ours_is_raised(sandbox: Recorded, connect: Connect)
     assert len(sandbox.bodies("/event/track/")) == 1
 
 
+def test_events_of_a_call_done_in_part_are_unknown(sandbox: Recorded, connect: Connect) -> None:
+    sandbox.faults.add(match="/event/track/", kind="error", detail={"code": 20001, "message": "one failed"})
+    receipt = connect(WANTED).send_values(
+        batch(sandbox, 3, value=pa.array([Decimal(1), None, Decimal(2)], pa.decimal128(18, 2)))
+    )
+    assert (receipt.accepted, receipt.rejected, receipt.unknown) == (0, {"NO_VALUE": 1}, 2)
+
+
 def test_a_lost_reply_is_tried_again(sandbox: Recorded, connect: Connect) -> None:
     sandbox.faults.add(match="/event/track/", kind="lost_reply")
     assert connect(WANTED).send_values(batch(sandbox, 2)).accepted == 2
