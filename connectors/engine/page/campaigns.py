@@ -30,6 +30,7 @@ COLUMNS = (
     Column("clv_roas", "CLV-ROAS", "ratio", "lifetime value of the customers it brought, over spend"),
     Column("clv_roas_low", "from", "ratio", "lower end of the 90% range"),
     Column("clv_roas_high", "to", "ratio", "upper end of the 90% range"),
+    Column("equal_age_roas", "At equal age", "ratio", "value within one span after coming, over spend: no credit for age"),
     Column("customers", "Customers", "count", "customers whose source is this campaign"),
     Column("cac", "CAC", "money", "spend per customer"),
     Column("first_order_revenue", "First orders", "money"),

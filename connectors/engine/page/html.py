@@ -113,6 +113,7 @@ def _figures(data: ReportData, campaigns: list[dict[str, Any]]) -> list[Figure]:
             ("objectives", "objective", "Objective: which brings lasting customers?"),
         ):
             rows = [row for row in data.rows(name) if (row["spend"] or 0) > 0]
+            rows = verdicts.at_equal_age(rows) if verdicts.judged_at_equal_age(campaigns) else rows
             if len({row[key] for row in rows}) > 1:
                 found.append(verdicts.dots(name, title, key, rows, mark, least))
     judged = figures.accountability(data.rows("accountability"), currency)

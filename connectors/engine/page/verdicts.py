@@ -22,8 +22,21 @@ QUADRANTS = {
 }
 
 
+def at_equal_age(rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """The rows with CLV-ROAS and its range as of what customers bring within one span after coming."""
+    ends = ("", "_low", "_high")
+    return [{**row, **{f"clv_roas{end}": row[f"equal_age_roas{end}"] for end in ends}} for row in rows]
+
+
+def judged_at_equal_age(campaigns: Sequence[Mapping[str, Any]]) -> bool:
+    """Whether verdicts compare what customers bring within one span after coming, because they came at different times."""
+    return any(row.get("judged_by") == "equal age" for row in campaigns)
+
+
 def scatter(rows: Sequence[Mapping[str, Any]], currency: str) -> Figure:
     """ROAS across, CLV-ROAS up, with intervals; the benchmarks cut the plane into four named quadrants."""
+    equal = judged_at_equal_age(rows)
+    rows = at_equal_age(rows) if equal else rows
     shown = [
         row for row in rows if number(row["roas"]) is not None and number(row["clv_roas"]) is not None and row["campaign_id"]
     ]
@@ -40,6 +53,10 @@ def scatter(rows: Sequence[Mapping[str, Any]], currency: str) -> Figure:
         f"{len(shown)} campaigns: {gems} hidden gem{'s' * (gems != 1)} that ROAS would cut and customer value would scale, "
         f"{friends} false friend{'s' * (friends != 1)} the other way round."
     )
+    if equal:
+        alt += (
+            " Their customers came at different times, so CLV-ROAS counts what each brings within the same time after coming."
+        )
     table = [
         (
             str(r["campaign_name"]),
