@@ -87,7 +87,7 @@ def backtest(
     rows = _rows(found, held_out, choice, chosen, settings)
     deciles = decile_table(found.scores[chosen], held_out.spend)
     best = next(row for row in rows if row["chosen"])
-    warnings += explained(best, held_out, found.view, (split - t.first_day).days + 1)
+    warnings += explained(best, held_out, found.view, choice.level.factor, (split - t.first_day).days + 1)
     warnings += [*choice.warnings, *found.anchor.warnings]
     return Backtest(split, days, len(held_out.past), rows, deciles, chosen, choice, tuple(dict.fromkeys(warnings)))
 

@@ -162,13 +162,16 @@ def test_a_total_that_fits_or_is_known_poorly_gets_no_blame() -> None:
     ones = np.ones(len(past))
     held_out, view = Window(past, 50, 3.0 * ones, ones), Forecast(ones, 2.0 * ones, ones, 50 / 7)
     row: dict[str, Any] = {"model": "blend", "bias": 1.05, "intervals": {"bias": [1.02, 1.08]}}
-    assert explained(row, held_out, view, 900) == []
-    [chance] = explained({**row, "bias": 1.3, "intervals": {"bias": [0.8, 2.0]}}, held_out, view, 900)
+    assert explained(row, held_out, view, 1.0, 900) == []
+    [chance] = explained({**row, "bias": 1.3, "intervals": {"bias": [0.8, 2.0]}}, held_out, view, 1.0, 900)
     assert "within chance" in chance
-    [why] = explained({**row, "bias": 1.3, "intervals": {"bias": [1.2, 1.4]}}, held_out, view, 900)
+    [why] = explained({**row, "bias": 1.3, "intervals": {"bias": [1.2, 1.4]}}, held_out, view, 1.0, 900)
     assert "ordered 1.00 times as often as the order model expected at 1.50 times the order value" in why
     assert "season" not in why
-    assert explained({**row, "bias": float("nan")}, held_out, view, 900) == []
+    assert "level" not in why
+    [moved] = explained({**row, "bias": 1.3, "intervals": {"bias": [1.2, 1.4]}}, held_out, view, 0.8, 900)
+    assert "moved the level by 0.80" in moved
+    assert explained({**row, "bias": float("nan")}, held_out, view, 1.0, 900) == []
 
 
 def test_orders_of_one_day_can_not_be_backtested_but_those_of_two_can() -> None:
