@@ -13,7 +13,7 @@ from connectors.engine.pieces import Pieces
 from connectors.engine.selection import select_members
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Collection, Sequence
     from datetime import date
     from pathlib import Path
 
@@ -65,6 +65,19 @@ def forget(state: Path, ledger: Ledger) -> None:
     known = _read(state, ledger)
     if known is not None:
         _write(state, known, ledger)
+
+
+def expire(state: Path, ledger: Ledger, trials: Collection[str], before: date) -> None:
+    """Nothing: of audiences that hold nobody out any more (not in `trials`) only who joined since `before` is kept."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    known = _read(state, ledger)
+    if known is not None:
+        running = pc.is_in(known["audience"], pa.array(sorted(trials), pa.string()))
+        left = known.filter(pc.or_(running, pc.greater_equal(known["since"], pa.scalar(before, pa.date32()))))
+        if left.num_rows < known.num_rows:
+            _write(state, left, ledger)
 
 
 def arms(state: Path, ledger: Ledger, customer_ids: pa.Array) -> pa.Table | None:

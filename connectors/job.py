@@ -10,7 +10,19 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
-from connectors import clicks, experiments, newcomers, paperwork, people, remains, scored, sources, translate, writeback
+from connectors import (
+    clicks,
+    experiments,
+    newcomers,
+    paperwork,
+    people,
+    remains,
+    retention,
+    scored,
+    sources,
+    translate,
+    writeback,
+)
 from connectors.archive import Archive, Run
 from connectors.engine import forget as erasing
 from connectors.engine import pull as pulling
@@ -69,6 +81,7 @@ class Outcome:
     signals: list[dict[str, Any]] = field(default_factory=list)
     written_back: dict[str, Any] = field(default_factory=dict)
     refusals: tuple[str, ...] = ()
+    notes: list[str] = field(default_factory=list)  # what the retention clock took
     pulled: dict[str, Any] = field(default_factory=dict)
     report: Path | None = None
     words: str = ""  # the report in a few lines
@@ -77,9 +90,10 @@ class Outcome:
 def run(settings: Settings, *, now: Clock = utc_now, shown: Progress, force: str | None = None, simulated: str = "") -> Outcome:
     """Score, gate, plan, push, pull, report. Raises SyncError; a tripped guardrail is exit code 3, not an error."""
     with _opened(settings, now) as (ledger, accounts), ledger.run("job", now()) as number:
+        notes = retention.expire(settings, ledger, translate.lifecycle(settings), now())
         kept = Archive.of(settings).start(now())
         judged = judge(settings, kept, ledger, now=now, shown=shown)
-        outcome = Outcome(summary=judged.summary, refusals=judged.refusals)
+        outcome = Outcome(summary=judged.summary, refusals=judged.refusals, notes=notes)
         _send(settings, judged, ledger, accounts, outcome, now=now, shown=shown, force=force)
         shown("pulling campaign results", 0, 0)
         pulled = pulling.pull(ledger, [one.connector for one in accounts], judged.checked.first_day, judged.as_of, now=now)
@@ -127,9 +141,10 @@ def push(
     """Scores, gate, plan and push, without results and page."""
     _known(settings, audiences, platforms)
     with _opened(settings, now, platforms) as (ledger, accounts), ledger.run("push by hand", now()) as number:
+        notes = retention.expire(settings, ledger, translate.lifecycle(settings), now())
         kept = Archive.of(settings).start(now())
         judged = judge(settings, kept, ledger, now=now, shown=shown)
-        outcome = Outcome(summary=judged.summary, refusals=judged.refusals)
+        outcome = Outcome(summary=judged.summary, refusals=judged.refusals, notes=notes)
         _send(settings, judged, ledger, accounts, outcome, now=now, shown=shown, force=force, only=audiences, refresh=refresh)
         kept.note(audiences=outcome.audiences, signals=outcome.signals, exit_code=outcome.exit_code)
         ledger.end_run(number, now(), outcome.exit_code, {"run": kept.id})

@@ -166,6 +166,8 @@ def _tell(found: Outcome, as_json: bool) -> int:
 
 
 def _tell_unreachable(found: Outcome) -> None:
+    for note in found.notes:
+        say(note)
     for one in found.unreachable:
         say(f"{one['platform']} {one['audience']}: {one['note']}")
 

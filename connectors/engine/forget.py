@@ -134,7 +134,7 @@ class _Eraser:
         line = {"platform": row["platform"], "account": row["account"], "audience": row["key"], "state": "done", "detail": ""}
         line["lookalikes"] = []
         if account is None:
-            held = self._held(row)
+            held = self._held(row) or (len(self._keys) if row["escalated"] else 0)
             reason = "this account is not configured: their members can't be removed"
             return {**line, "removed": 0, "left": held, "state": "failed", "detail": reason, "exit_code": 1} if held else None
         spec, place = spec_of(row), Place(*account.place, row["key"])

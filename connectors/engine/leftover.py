@@ -38,7 +38,7 @@ LEFT = (
     "`retired` in audiences.yaml to delete it there"
 )
 LOST = (
-    "the account {account} is no longer in platforms.yaml: {rows:,} members stay there and can't be reached; put the account "
+    "the account {account} is no longer in platforms.yaml: {members} stay there and can't be reached; put the account "
     "back to remove them, or delete the audience at the platform"
 )
 
@@ -69,7 +69,7 @@ class Lifecycle:
         """What `status` says of an audience of the ledger that config doesn't ask for; "" for one that it does."""
         place = (row["platform"], row["account"])
         if place not in self.accounts:
-            return LOST.format(account=row["account"], rows=row["rows"])
+            return LOST.format(account=row["account"], members=_members(row))
         mine = [one for one in accounts if one.place == place]
         if not lives(ledger, row) or any(Place(*place, row["key"]) in self.places(place, one.capabilities) for one in mine):
             return ""
@@ -165,7 +165,7 @@ class Caretaker:
         connection = self._tables()
         attach(connection, "base", self._ledger.snapshot_path(row), self._ledger.key)
         leaving = number(connection, "SELECT count(*) FROM base WHERE member_key IN (SELECT member_key FROM withdrawn)")
-        text = LOST.format(account=row["account"], rows=row["rows"])
+        text = LOST.format(account=row["account"], members=_members(row))
         return {key: row[key] for key in ("platform", "account", "name")} | {
             "audience": row["key"],
             "members": row["rows"],
@@ -211,6 +211,10 @@ def held_rows(
     wanted = Wanted(planner.work / f"{stem}.pieces", planner.work_key, tuple(one.name for one in columns))
     write_wanted(wanted, stream(connection, f"SELECT {held} FROM ({source}) WHERE {condition}"))
     return wanted
+
+
+def _members(row: dict[str, Any]) -> str:
+    return f"{row['rows']:,} members" if row["snapshot"] else "members of whom nothing is kept any more"
 
 
 def _request(row: dict[str, Any], care: str) -> AudienceRequest:
