@@ -56,6 +56,7 @@ def score_settings(model: ModelSettings, horizon_days: int | None = None) -> Sco
     """model.yaml in the core's terms; raises ConfigurationError for candidates that don't exist."""
     from clv_core.score_settings import GateRules
     from clv_core.scoring import ScoreSettings
+    from clv_core.stages import StageRules
     from clv_core.tiers import TierRules
 
     tiers, gate = model.tiers, model.gate
@@ -65,6 +66,7 @@ def score_settings(model: ModelSettings, horizon_days: int | None = None) -> Sco
             horizon_days=horizon_days or model.horizon_days,
             annual_discount=model.annual_discount,
             tiers=TierRules(method=tiers.method, high=tiers.high, middle=tiers.middle, hysteresis=tiers.hysteresis),
+            stages=StageRules(**model.stages.model_dump()),
             gate=GateRules(
                 total_low=gate.lowest_ratio, total_high=gate.highest_ratio, compare_top20=gate.must_match_past_spend
             ),

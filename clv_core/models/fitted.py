@@ -40,7 +40,7 @@ class Fitted:
         values = np.exp(optimum.theta)
         errors = np.where(optimum.bounded, np.nan, values * np.sqrt(np.diag(covariance)))
         found = {name: Parameter(float(v), float(e)) for name, v, e in zip(cls.names, values, errors, strict=True)}
-        limits = [f"{name} ran to its limit {values[i]:.3g}" for i, name in enumerate(cls.names) if optimum.bounded[i]]
+        limits = [at_limit(cls.name, name, values[i]) for i, name in enumerate(cls.names) if optimum.bounded[i]]
         if np.isnan(covariance).any():
             limits.append("the data leave some parameters undetermined: standard errors are missing")
         rows = tuple(tuple(map(float, row)) for row in covariance)
@@ -76,6 +76,11 @@ class Fitted:
         found = {n: Parameter(float(saved[n]["value"]), _number(saved[n]["standard_error"])) for n in cls.names}
         covariance = tuple(tuple(map(_number, row)) for row in document["log_covariance"])
         return cls(found, _number(document["log_likelihood"]), tuple(document["warnings"]), covariance)
+
+
+def at_limit(model: str, name: str, value: float) -> str:
+    """The warning for a parameter that the data would take beyond its bound."""
+    return f"{model}: parameter {name} ran to its limit of {value:,.6g}, so its standard error is missing"
 
 
 def _plain(value: float) -> float | None:

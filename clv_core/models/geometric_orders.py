@@ -12,7 +12,7 @@ from clv_core.models.base import Floats, Parameter
 from clv_core.models.beta_geometric import BetaGeometric
 from clv_core.models.chances import beta_geometric
 from clv_core.models.chunks import dot, each_chunk
-from clv_core.models.fitted import Fitted
+from clv_core.models.fitted import Fitted, at_limit
 from clv_core.models.histories import Histories, checked, distinct, merge
 from clv_core.models.optimum import Optimum, climb, maximise
 from clv_core.models.purchases import discounted_purchases, expected_purchases
@@ -165,7 +165,7 @@ def limit_without_drop_out(model: type[Model], stays: Optimum) -> Model:
     spread = np.where(stays.bounded, np.nan, np.exp(stays.theta) * np.sqrt(np.diag(pair)))
     errors = np.append(spread, [np.nan, np.nan])
     found = {n: Parameter(float(v), float(e)) for n, v, e in zip(model.names, values, errors, strict=True)}
-    limits = [f"{model.names[i]} ran to its limit {values[i]:.3g}" for i in np.flatnonzero(stays.bounded)]
+    limits = [at_limit(model.name, model.names[i], values[i]) for i in np.flatnonzero(stays.bounded)]
     return model(found, stays.value, (NO_DROP_OUT, *limits), tuple(tuple(map(float, row)) for row in covariance))
 
 

@@ -14,6 +14,7 @@ from click.testing import CliRunner
 from connectors.archive import Archive
 from connectors.cli import commands
 from connectors.config import load
+from connectors.errors import ConfigurationError
 from tests.clv_core.bases import shop
 
 STARTER = Path(__file__).parents[2] / "config"
@@ -87,3 +88,17 @@ def test_the_console_says_it_in_words(folder: Path) -> None:
     found = CliRunner().invoke(commands, ["score", "--config", str(folder)])
     assert "prospect" in found.stdout
     assert "low tier: " in found.stdout
+
+
+def test_stages_follow_the_config(folder: Path, tmp_path: Path) -> None:
+    shutil.copytree(folder, tmp_path / "config")
+    before = {row["stage"]: row["customers"] for row in scored(folder)["stages"]}
+    (tmp_path / "config" / "model.yaml").write_text(
+        MODEL + "stages: {lapsed_alive: 0, lapsed_gaps: 1000, at_risk_gaps: 1000}\n"
+    )
+    after = {row["stage"]: row["customers"] for row in scored(tmp_path / "config")["stages"]}
+    assert before["lapsed"] > 0
+    assert "lapsed" not in after
+    (tmp_path / "config" / "model.yaml").write_text(MODEL + "stages: {lapsed_alive: 0.6}\n")
+    with pytest.raises(ConfigurationError, match=r"model.yaml:4:1: stages: lapsed comes after at risk"):
+        load(tmp_path / "config")
