@@ -1,4 +1,4 @@
-"""Contacts from a file as people hand them over, row by row in file order: CSV, JSON lines, Parquet."""
+"""Contacts from a file as people hand them over, in columns and in file order: CSV, JSON lines, Parquet."""
 
 from __future__ import annotations
 
@@ -6,13 +6,19 @@ import csv
 import json
 import re
 import sys
+from itertools import islice, zip_longest
+from types import NoneType
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+import polars as pl
+
+from connectors.engine.cells import Cells, Chunk, cells_of
 from connectors.errors import ConfigurationError
 from connectors.sources import CONTACTS
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
     from pathlib import Path
 
 MORE_ALIASES: dict[str, tuple[str, ...]] = {  # beside those of every source
@@ -35,12 +41,14 @@ MORE_ALIASES: dict[str, tuple[str, ...]] = {  # beside those of every source
 }
 OURS = {alias: name for name, others in MORE_ALIASES.items() for alias in (name, *CONTACTS[name], *others)}
 SEVERAL = ("email", "phone", "mobile_ad_id")
+ARRAY = r"^\s*\["
+LISTS = r"^\s*\[|\|"
 LISTED = ("email", "phone")  # "|" joins several in CSV; in a name it is just a character
-Row = list[tuple[str, str, list[str | None]]]  # (key as in the file, our name, values)
+CHUNK_ROWS = 16_384
 
 
-def rows(path: Path) -> Iterator[Row]:
-    """The file's rows. A key is the file's own column name, tidied; columns that are no contact column are left out."""
+def chunks(path: Path) -> Iterator[Chunk]:
+    """The file's rows, some at a time. A key is the file's own column name, tidied; other columns are left out."""
     suffix = path.suffix.lower()
     if suffix in (".parquet", ".pq"):
         yield from _parquet(path)
@@ -65,7 +73,7 @@ def _known(headers: list[str], path: Path) -> list[tuple[int, str, str]]:
     return found
 
 
-def _csv(path: Path) -> Iterator[Row]:
+def _csv(path: Path) -> Iterator[Chunk]:
     csv.field_size_limit(sys.maxsize)
     with path.open("rb") as raw:
         start = raw.read(4)
@@ -76,8 +84,18 @@ def _csv(path: Path) -> Iterator[Row]:
         delimiter = max(",;\t", key=first.count) if path.suffix.lower() != ".tsv" else "\t"
         reader = csv.reader(text, delimiter=delimiter)
         known = _known(next(reader, []), path)
-        for cells in reader:
-            yield [(key, name, _cell(name, cells[place] if place < len(cells) else "")) for place, key, name in known]
+        while rows := list(islice(reader, CHUNK_ROWS)):
+            columns = list(zip_longest(*rows, fillvalue=""))
+            absent = [""] * len(rows)
+            found = [(key, name, columns[place] if place < len(columns) else absent) for place, key, name in known]
+            yield Chunk(len(rows), [_csv_column(*one) for one in found])
+
+
+def _csv_column(key: str, name: str, cells: Sequence[str]) -> Cells:
+    texts = pl.Series(values=cells, dtype=pl.String)
+    if name in SEVERAL and texts.str.contains(LISTS).any():
+        return cells_of(key, name, [_cell(name, cell) for cell in cells])
+    return Cells(key, name, texts.replace("", None), np.arange(len(texts)))
 
 
 def _cell(name: str, cell: str) -> list[str | None]:
@@ -85,7 +103,7 @@ def _cell(name: str, cell: str) -> list[str | None]:
         return [None]
     if name in LISTED and "|" in cell:
         return [part for part in cell.split("|") if part.strip()] or [""]
-    return _array(cell) if name in SEVERAL else [cell]
+    return _array(cell)
 
 
 def _array(cell: str) -> list[str | None]:
@@ -100,16 +118,45 @@ def _array(cell: str) -> list[str | None]:
     return [cell]
 
 
-def _json_lines(path: Path) -> Iterator[Row]:
+def _json_lines(path: Path) -> Iterator[Chunk]:
     with path.open(encoding="utf-8-sig", errors="replace") as lines:
         head = lines.read(1)
         lines.seek(0)
         objects = _whole(lines.read(), path) if head == "[" else (_object(line, path, n) for n, line in enumerate(lines, 1))
-        for one in objects:
-            if one is None:
-                continue
-            known = [(key, tidy(key)) for key in one]
-            yield [(ours, OURS[ours], _given(OURS[ours], one[key])) for key, ours in known if ours in OURS]
+        found = (one for one in objects if one is not None)
+        while rows := list(islice(found, CHUNK_ROWS)):
+            yield _of_objects(rows)
+
+
+def _of_objects(rows: list[dict[str, Any]]) -> Chunk:
+    columns: dict[str, tuple[list[int], list[Any]]] = {key: ([], []) for key in max(rows, key=len)}
+    for number, row in enumerate(rows):
+        for key, value in row.items():
+            if key not in columns:
+                columns[key] = [], []
+            owners, values = columns[key]
+            owners.append(number)
+            values.append(value)
+    named = [(tidy(key), owners, values) for key, (owners, values) in columns.items()]
+    return Chunk(len(rows), [_json_column(key, OURS[key], *held) for key, *held in named if key in OURS])
+
+
+def _json_column(key: str, name: str, owners: list[int], values: list[Any]) -> Cells:
+    texts = _plain(values)
+    if texts is not None and not (name in SEVERAL and texts.str.contains(ARRAY).any()):
+        return Cells(key, name, texts, np.array(owners))
+    one = cells_of(key, name, [_given(name, value) for value in values])
+    return Cells(key, name, one.texts, np.array(owners, np.int64)[one.owners])
+
+
+def _plain(values: list[Any]) -> pl.Series | None:
+    """The values as a column, if all are whole text or null."""
+    if not set(map(type, values)) <= {str, NoneType}:
+        return None
+    try:
+        return pl.Series(values=values, dtype=pl.String)
+    except UnicodeError:  # half of a surrogate pair
+        return None
 
 
 def _whole(content: str, path: Path) -> list[dict[str, Any]]:
@@ -149,7 +196,7 @@ def text(value: Any) -> str | None:
     return shown.encode("utf-8", "surrogatepass").decode("utf-8", "replace")
 
 
-def _parquet(path: Path) -> Iterator[Row]:
+def _parquet(path: Path) -> Iterator[Chunk]:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
@@ -158,7 +205,8 @@ def _parquet(path: Path) -> Iterator[Row]:
     except pa.ArrowInvalid:
         raise ConfigurationError(f"{path.name}: not a Parquet file", remedy="check what wrote it, or its ending") from None
     known = _known(source.schema_arrow.names, path)
-    for batch in source.iter_batches(16_384):
-        columns = [batch.column(place).to_pylist() for place, _, _ in known]
-        for cells in zip(*columns, strict=True):
-            yield [(key, name, _given(name, cell)) for (_, key, name), cell in zip(known, cells, strict=True)]
+    for batch in source.iter_batches(CHUNK_ROWS):
+        columns = [
+            _json_column(key, name, list(range(batch.num_rows)), batch.column(place).to_pylist()) for place, key, name in known
+        ]
+        yield Chunk(batch.num_rows, columns)

@@ -7,16 +7,16 @@ stays while another identifier is good.
 from __future__ import annotations
 
 from collections import deque
-from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import partial
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING
 
 import pyarrow as pa
 
 from connectors.engine.contact_columns import Contacts, checked_default
 from connectors.engine.identity_file import hash_file
 from connectors.engine.identity_report import FieldReport, IdentityReport
+from connectors.engine.in_order import in_order
 from connectors.engine.judged import Judged, judge
 from connectors.engine.member_columns import laid_out, schema_of
 from connectors.engine.normalise import RULES, IdentityRules
@@ -24,13 +24,11 @@ from connectors.engine.resolution import one_row_each
 from connectors.engine.shared import SharedIdentifiers, count_shared, counted
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Iterable, Iterator
 
     from connectors.protocol import Recipe
 
 CHUNK_ROWS = 393_216  # more rows make repeated names worth recognising, fewer keep memory low
-In = TypeVar("In")
-Out = TypeVar("Out")
 
 __all__ = [
     "RULES",
@@ -64,7 +62,7 @@ def identify(
     """
     rules = checked_default(rules)
     chunks = deque(
-        _in_order(one_row_each(contacts).to_batches(CHUNK_ROWS), partial(_judged, recipe=recipe, rules=rules), threads)
+        in_order(one_row_each(contacts).to_batches(CHUNK_ROWS), partial(_judged, recipe=recipe, rules=rules), threads)
     )
     if shared is None:
         shared = SharedIdentifiers(rules.shared_limit)
@@ -100,7 +98,7 @@ def identify_batches(
     def one(batch: pa.RecordBatch) -> tuple[pa.RecordBatch, IdentityReport]:
         return laid_out(*_judged(batch, recipe, rules, known), recipe, shared)
 
-    for found, counts in _in_order(_small(batches), one, threads):
+    for found, counts in in_order(_small(batches), one, threads):
         report.add(counts)
         yield found
 
@@ -117,18 +115,3 @@ def _small(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
     for batch in batches:
         for start in range(0, batch.num_rows, CHUNK_ROWS):
             yield batch.slice(start, CHUNK_ROWS)
-
-
-def _in_order(chunks: Iterable[In], work: Callable[[In], Out], threads: int) -> Iterator[Out]:
-    """The results in the chunks' order; a few chunks at a time are under way when several threads may work."""
-    if threads <= 1:
-        yield from map(work, chunks)
-        return
-    with ThreadPoolExecutor(threads) as pool:
-        running: deque[Future[Out]] = deque()
-        for chunk in chunks:
-            running.append(pool.submit(work, chunk))
-            if len(running) > threads:
-                yield running.popleft().result()
-        while running:
-            yield running.popleft().result()

@@ -58,13 +58,9 @@ def judge(contacts: Contacts, field: IdentifierField, rules: IdentityRules) -> J
     counts = FieldReport()
     if values is None or (field.opt_in and field.name not in rules.opt_in):
         return Judged(field, np.empty(0, np.int64), None, *_nothing(field), counts)
-    rule = RULES[field.rule]
-    once = None if field.source in UNLIKE else distinct(values)
-    if once is not None and rule.by_country and values.where is not None:
-        undecided = rule.undecided(once.text, rules)
-        once = once.by_country(values.where, undecided.to_numpy()) if undecided.any() else once
+    once = worthwhile(values, field, rules)
     text, countries = (values.text, values.countries) if once is None else (once.text, once.countries)
-    settled = rule(text, countries, rules, hashed=field.hashed)
+    settled = RULES[field.rule](text, countries, rules, hashed=field.hashed)
     good, digests, texts = carried(settled, hashed=field.hashed)
     _count(counts, settled, None if once is None else np.bincount(once.codes, minlength=len(text)))
     if once is not None:
@@ -79,6 +75,16 @@ def judge(contacts: Contacts, field: IdentifierField, rules: IdentityRules) -> J
         counts.surplus = int(surplus.sum())
         judged.only(~surplus)
     return judged
+
+
+def worthwhile(values: Values, field: IdentifierField, rules: IdentityRules) -> Distinct | None:
+    """The different values of the field, with their countries where these matter; None where most are different."""
+    rule = RULES[field.rule]
+    once = None if field.source in UNLIKE else distinct(values)
+    if once is None or not rule.by_country or values.where is None:
+        return once
+    undecided = rule.undecided(once.text, rules)
+    return once.by_country(values.where, undecided.to_numpy()) if undecided.any() else once
 
 
 def _dealt_out(
