@@ -9,11 +9,14 @@ from typing import TYPE_CHECKING
 
 import duckdb
 import pyarrow as pa
+import pyarrow.parquet as pq
 
+from clv_core.csv_files import csv_sql, data_suffix, not_text, twice
+from clv_core.csv_files import plain as as_plain
 from clv_core.findings import InputError, redacted
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9_ .()%-]{0,40}")
 CANONICAL = ("customer_id", "order_id", "ordered_at", "amount", "currency", "margin", "cost", "product_category", "channel")
@@ -66,53 +69,75 @@ def open_source(
     Paths: CSV, TSV, JSON lines or Parquet, by suffix (.gz too). `columns` maps canonical names to the source's own.
     """
     file = source.name if isinstance(source, Path) else "orders"
-    if isinstance(source, Path):
-        sql = _file_sql(connection, source)
-    elif isinstance(source, pa.Table):
-        connection.register("orders_given", source)
-        sql = "SELECT * FROM orders_given"
-    else:  # a stream can be read once: keep what it brings (spilled to disk when it is large)
-        connection.register("orders_stream", source)
-        connection.execute("CREATE TABLE orders_given AS SELECT * FROM orders_stream")
-        sql = "SELECT * FROM orders_given"
     try:
+        if isinstance(source, Path):
+            sql = _file_sql(connection, source, columns or {})
+        else:
+            sql = _given_sql(connection, source, columns or {})
         described = connection.execute(f"DESCRIBE {sql}").fetchall()
-    except duckdb.Error as error:
+    except (duckdb.Error, pa.ArrowInvalid) as error:
         raise unreadable(file, error) from None
     types = {str(name): str(kind) for name, kind, *_ in described}
     found = _recognise(file, list(types), columns or {})
+    for key, name in found.items():
+        if types[name].endswith("]") or types[name].startswith(("STRUCT", "MAP", "UNION")):
+            raise InputError("holds lists, not single values", file=file, column=name, remedy=f"give each order one {key}")
+        if types[name] == "BOOLEAN":
+            raise InputError("holds yes and no", file=file, column=name, remedy=f"map {key} to another column")
     return OrderSource(sql, file, {key: (_quoted(name), types[name]) for key, name in found.items()}, tuple(types))
 
 
-def _file_sql(connection: duckdb.DuckDBPyConnection, path: Path) -> str:
+def _given_sql(
+    connection: duckdb.DuckDBPyConnection, source: pa.Table | pa.RecordBatchReader, mapped: Mapping[str, str]
+) -> str:
+    _refuse_twice(source.schema.names, mapped, "orders")
+    if isinstance(source, pa.Table):
+        connection.register("orders_given", source)
+    else:  # a stream can be read once: keep what it brings (spilled to disk when it is large)
+        connection.register("orders_stream", source)
+        connection.execute("CREATE TABLE orders_given AS SELECT * FROM orders_stream")
+    return "SELECT * FROM orders_given"
+
+
+def _file_sql(connection: duckdb.DuckDBPyConnection, path: Path, mapped: Mapping[str, str]) -> str:
     if not path.is_file():
         raise InputError("no such file", file=str(path.name), remedy="check the path")
     if path.stat().st_size == 0:
         raise InputError("the file is empty", file=path.name, remedy="export the orders again, with a header line")
     literal = "'" + str(path).replace("'", "''") + "'"
-    suffix = next((s for s in reversed([s.lower() for s in path.suffixes]) if s not in (".gz", ".zst")), "")
-    try:
-        if suffix in (".parquet", ".pq"):
-            return f"SELECT * FROM read_parquet({literal})"
-        if suffix in (".jsonl", ".ndjson", ".json"):
-            kind = "auto" if suffix == ".json" else "newline_delimited"
-            keys = connection.execute(
-                f"DESCRIBE SELECT * FROM read_json({literal}, format='{kind}', sample_size=-1)"
-            ).fetchall()
-            spec = ", ".join(f"'{str(name).replace(chr(39), chr(39) * 2)}': 'VARCHAR'" for name, *_ in keys)
-            return f"SELECT * FROM read_json({literal}, format='{kind}', columns={{{spec}}})"
-        return f"SELECT * FROM read_csv({literal}, header=true, skip=0, all_varchar=true, quote='\"', escape='\"')"
-    except duckdb.Error as error:
-        raise unreadable(path.name, error) from None
+    suffix = data_suffix(path)
+    if suffix in (".parquet", ".pq"):
+        _refuse_twice(pq.read_schema(path).names, mapped, path.name)
+        return f"SELECT * FROM read_parquet({literal})"
+    if suffix in (".jsonl", ".ndjson", ".json"):
+        kind = "auto" if suffix == ".json" else "newline_delimited"
+        keys = connection.execute(f"DESCRIBE SELECT * FROM read_json({literal}, format='{kind}', sample_size=-1)").fetchall()
+        spec = ", ".join(f"'{str(name).replace(chr(39), chr(39) * 2)}': 'VARCHAR'" for name, *_ in keys)
+        return f"SELECT * FROM read_json({literal}, format='{kind}', columns={{{spec}}})"
+    return f"SELECT * FROM {csv_sql(path, _known(mapped))}"
 
 
-def unreadable(file: str, error: duckdb.Error) -> InputError:
-    """The InputError for a file that DuckDB can't read; keeps the line number and nothing of the content."""
+def _known(mapped: Mapping[str, str]) -> set[str]:
+    """The names that orders' columns may have."""
+    return {*CANONICAL, *(name for names in ALIASES.values() for name in names), *map(as_plain, mapped.values())}
+
+
+def _refuse_twice(names: Sequence[str], mapped: Mapping[str, str], file: str) -> None:
+    """Nothing, unless a name of orders' columns is there twice: DuckDB would take the first without a word."""
+    known, seen = _known(mapped), set()
+    for name in names:
+        if name.lower() in seen and as_plain(name) in known:
+            raise twice(name, file)
+        seen.add(name.lower())
+
+
+def unreadable(file: str, error: Exception) -> InputError:
+    """The InputError for a file that can't be read; keeps the line number and nothing of the content."""
     text = str(error)
     line = next((word for word in text.split("Line: ")[1:2]), "").split("\n")[0].strip()
     row = int(line) - 1 if line.isdigit() and int(line) > 1 else None
     if "utf-8" in text.lower() or "unicode" in text.lower() or "encod" in text.lower():
-        return InputError("is not UTF-8 text", file=file, row=row, remedy="export it as UTF-8")
+        return not_text(file, row)
     return InputError(
         "can't be read in the format its name says (a line with more or fewer fields, a broken quote or a cut-off file)",
         file=file,
@@ -126,7 +151,7 @@ def _recognise(file: str, names: list[str], mapped: Mapping[str, str]) -> dict[s
     if unknown:
         known = ", ".join(CANONICAL)
         raise InputError(f"orders have no column {unknown[0]!r} to map to", file=file, remedy=f"the names are {known}")
-    plain = {name: name.strip().lstrip("\ufeff").lower().replace(" ", "_").replace("-", "_") for name in names}
+    plain = {name: as_plain(name) for name in names}
     found: dict[str, str] = {}
     for canonical in CANONICAL:
         if canonical in mapped:
@@ -141,11 +166,10 @@ def _recognise(file: str, names: list[str], mapped: Mapping[str, str]) -> dict[s
             )
         if len(likely) == 1:
             found[canonical] = likely[0]
-    shown = ", ".join(name if _NAME.fullmatch(name) else redacted(name) for name in names[:20])
     missing = [canonical for canonical in REQUIRED if canonical not in found]
     if missing:
         raise InputError(
-            f"no column for {' or '.join(missing)} among {shown}",
+            f"no column for {' or '.join(missing)} {_among(names, mapped)}",
             file=file,
             column=missing[0],
             remedy=f"name it {missing[0]} (or {', '.join(ALIASES[missing[0]][:3])}) or map it to your own name",
@@ -153,15 +177,18 @@ def _recognise(file: str, names: list[str], mapped: Mapping[str, str]) -> dict[s
     return found
 
 
+def _among(names: list[str], mapped: Mapping[str, str]) -> str:
+    """What there is instead; nothing of it when no name is known, since the first line may then be a customer's."""
+    if not _known(mapped).intersection(map(as_plain, names)):
+        return f"among {len(names)} columns, none of a known name: is the first line a header?"
+    return "among " + ", ".join(name if _NAME.fullmatch(name) else redacted(name) for name in names[:20])
+
+
 def _given(file: str, canonical: str, name: str, names: list[str]) -> str:
     if name in names:
         return name
-    raise InputError(
-        f"{canonical} is mapped to {name!r}, which isn't there",
-        file=file,
-        column=name,
-        remedy=f"use one of {', '.join(names[:20])}",
-    )
+    message = f"{canonical} is mapped to {name!r}, which isn't there {_among(names, {})}"
+    raise InputError(message, file=file, column=name, remedy=f"map {canonical} to a column that is there")
 
 
 def _quoted(name: str) -> str:

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import glob
+import logging
 import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from clv_core.csv_files import csv_sql, data_suffix, plain
+from clv_core.findings import InputError
 from connectors.errors import ConfigurationError, Place
 from connectors.settings import reveal
 
@@ -18,7 +21,9 @@ if TYPE_CHECKING:
 
     from connectors.config import TableSource
 
+_log = logging.getLogger(__name__)
 SEVERAL = ("email", "phone")  # a person may have several of these
+NAMELESS = "rows_without_customer_id"
 CONSENTS = ("consent_ad_user_data", "consent_ad_personalization", "do_not_sell")  # of several rows the least consent counts
 CONTACTS: dict[str, tuple[str, ...]] = {
     "customer_id": ("customer", "cust_id", "user_id", "id"),
@@ -73,7 +78,7 @@ def contacts(source: TableSource, folder: Path) -> pa.Table:
     connection, relation = _open(source, folder)
     types = {name: kind for name, kind, *_ in connection.execute(f"DESCRIBE {relation}").fetchall()}
     names = _match(types, CONTACTS, source, needed=("customer_id",))
-    csv_lists = bool(source.path) and Path(str(source.path)).suffix.lower() in (".csv", ".tsv", ".txt")
+    csv_lists = bool(source.path) and data_suffix(Path(str(source.path))) in (".csv", ".tsv", ".txt")
     fields = [
         _gathered(ours, theirs, types[theirs], csv_lists)
         for ours, theirs in names.items()
@@ -83,15 +88,23 @@ def contacts(source: TableSource, folder: Path) -> pa.Table:
     key = f'CAST("{names["customer_id"]}" AS VARCHAR)'
     columns = ", ".join([f"{key} AS customer_id", *fields])
     rows = f"(SELECT *, row_number() OVER () AS source_row FROM {relation})"
-    query = f"SELECT {columns} FROM {rows} WHERE {key} IS NOT NULL AND trim({key}) <> '' GROUP BY {key} ORDER BY {key}"
-    table = _arrow(connection, query)
+    named = f"{key} IS NOT NULL AND trim({key}) <> ''"
+    table = _arrow(connection, f"SELECT {columns} FROM {rows} WHERE {named} GROUP BY {key} ORDER BY {key}")
+    left_out = _arrow(connection, f"SELECT count(*) AS n FROM {relation} WHERE NOT ({named})")["n"][0].as_py()
+    if left_out:
+        _log.warning("%d rows of the contacts have no customer_id and are left out", left_out)
     for missing in (name for name in CONTACTS if name not in names):
         import pyarrow as pa
 
         kind = pa.list_(pa.string()) if missing in SEVERAL else pa.string()
         if missing not in table.column_names:
             table = table.append_column(missing, pa.nulls(len(table), kind))
-    return table.select(list(CONTACTS))
+    return table.select(list(CONTACTS)).replace_schema_metadata({NAMELESS: str(left_out)})
+
+
+def nameless(table: pa.Table) -> int:
+    """How many rows of the contacts' source were left out because they have no customer_id."""
+    return int((table.schema.metadata or {}).get(NAMELESS.encode(), b"0"))
 
 
 def _clicks(types: Mapping[str, str], names: Mapping[str, str]) -> list[str]:
@@ -168,39 +181,39 @@ def _open(source: TableSource, folder: Path) -> tuple[duckdb.DuckDBPyConnection,
         connection.register("queried", _query(source, folder))
         return connection, "queried"
     path = str(_file(source, folder)).replace("'", "''")
-    suffix = Path(path).suffix.lower()
-    reader = {
-        ".parquet": f"read_parquet('{path}')",
-        ".jsonl": f"read_json('{path}', format='newline_delimited')",
-        ".ndjson": f"read_json('{path}', format='newline_delimited')",
-        ".json": f"read_json('{path}', format='auto')",
-    }.get(suffix) or _csv_reader(path)
+    suffix = data_suffix(Path(path))
     try:
+        reader = {
+            ".parquet": f"read_parquet('{path}')",
+            ".pq": f"read_parquet('{path}')",
+            ".jsonl": f"read_json('{path}', format='newline_delimited')",
+            ".ndjson": f"read_json('{path}', format='newline_delimited')",
+            ".json": f"read_json('{path}', format='auto')",
+        }.get(suffix) or _csv_reader(source, folder)
         connection.execute(f"CREATE VIEW source AS SELECT * FROM {reader}")
-    except duckdb.Error as error:
-        reason = str(error).splitlines()[0][:200]
+    except InputError as error:
+        raise ConfigurationError(error.message, remedy=error.remedy, place=_place(source)) from None
+    except duckdb.Error:  # its text may repeat the row
         raise ConfigurationError(
-            f"can't be read: {reason}", remedy="CSV with a header, JSON lines or Parquet", place=_place(source)
+            "can't be read", remedy="CSV with a header, JSON lines or Parquet", place=_place(source)
         ) from None
     return connection, "source"
 
 
-def _csv_reader(path: str) -> str:
-    """The call that reads a CSV whose first line is its header: never guessed, or a person's row could become the header."""
-    import csv
-
-    first = sorted(glob.glob(path.replace("''", "'")))[0]
-    with open(first, encoding="utf-8-sig", newline="") as file:
-        line = file.readline()
-    delimiter = max(",;\t|", key=line.count)
-    names = next(csv.reader([line], delimiter=delimiter), [])
-    quoted = ", ".join("'" + name.strip().replace("'", "''") + "': 'VARCHAR'" for name in names)
-    if not names or len({name.strip() for name in names}) < len(names):
-        return f"read_csv('{path}', all_varchar=true, header=true)"
-    return (
-        f"read_csv('{path}', header=true, auto_detect=false, delim='{delimiter}', quote='\"', escape='\"', "
-        f"strict_mode=false, null_padding=true, columns={{{quoted}}})"
+def _csv_reader(source: TableSource, folder: Path) -> str:
+    """The call that reads a CSV, or several of one form."""
+    path = _file(source, folder)
+    known = {plain(name) for columns in (CONTACTS, ENGAGEMENT, RATES, SUPPRESSION) for name in _names(columns)}
+    return csv_sql(
+        Path(sorted(glob.glob(str(path)))[0]),
+        known | {plain(one) for one in source.columns.values()},
+        shown=str(path),
+        lenient=True,
     )
+
+
+def _names(columns: Mapping[str, tuple[str, ...]]) -> set[str]:
+    return {*columns, *(name for names in columns.values() for name in names)}
 
 
 def _query(source: TableSource, folder: Path) -> Any:
@@ -273,7 +286,7 @@ def _match(
 
 
 def _missing(name: str, types: Mapping[str, str], source: TableSource) -> ConfigurationError:
-    known = {one for columns in (CONTACTS, ENGAGEMENT, RATES, SUPPRESSION) for key in columns for one in (key, *columns[key])}
+    known = {one for columns in (CONTACTS, ENGAGEMENT, RATES, SUPPRESSION) for one in _names(columns)}
     # without one name that we know, the first line may be a person's row: it is not repeated
     headed = any(one.lower().strip() in known for one in types)
     has = f"the table has: {', '.join(types)}" if headed else "no column name is known: is the first line a header?"

@@ -36,6 +36,7 @@ def contacts(held: pa.Table, checked: Transactions | None) -> list[Check]:
     rows = max(1, held.num_rows)
     parts = [f"{name} {filled / rows:.0%}" for name in SHOWN if (filled := _filled(held, name))]
     detail = f"{held.num_rows:,} people" + (f"; filled: {', '.join(parts)}" if parts else "; none has any identifier")
+    detail += f"; {left_out:,} rows without customer_id were left out" if (left_out := sources.nameless(held)) else ""
     found = [Check("contacts", bool(held.num_rows and parts), detail, "" if parts else "map your columns in sources.yaml")]
     if checked is not None and held.num_rows:
         found.append(_known(held, checked))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 import sqlite3
 import sys
@@ -165,3 +166,42 @@ def test_other_delimiters_and_byte_order_marks(tmp_path: Path) -> None:
     found = contacts(tmp_path, "c.csv", "\ufeffcustomer_id;email;city\n007;a@x.org;Oslo, Norge\n")
     assert found["007"]["city"] == "Oslo, Norge"
     assert found["007"]["email"] == ["a@x.org"]
+
+
+def test_rows_without_a_customer_id_are_counted(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    (tmp_path / "c.csv").write_text("customer_id,email\n1,a@x.org\n,b@x.org\n  ,c@x.org\n")
+    found = sources.contacts(TableSource(path="c.csv"), tmp_path)
+    assert (found.num_rows, sources.nameless(found)) == (1, 2)
+    assert "2 rows of the contacts have no customer_id" in caplog.text
+    assert "x.org" not in caplog.text
+
+
+@pytest.mark.parametrize("name", ["e.csv", "e.csv.gz", "e.jsonl.gz"])
+def test_engagement_comes_packed_too(tmp_path: Path, name: str) -> None:
+    text = (
+        "customer_id;at;kind\n007;2024-01-01;email_open\n"
+        if "csv" in name
+        else '{"customer_id": "007", "kind": "email_open", "at": 1}\n'
+    )
+    content = text.encode()
+    (tmp_path / name).write_bytes(gzip.compress(content) if name.endswith(".gz") else content)
+    found = sources.engagement(TableSource(path=name), tmp_path)
+    assert (found["customer_id"].to_pylist(), found["kind"].to_pylist()) == (["007"], ["email_open"])
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ("customer_id,at,kind\nM\u00fcller,1,x\n".encode("latin-1"), "UTF-8"),
+        ("customer_id,at,kind,\u00fc\na,1,x,y\n".encode("latin-1"), "UTF-8"),
+        ("customer_id,at,kind\na,1,x\n".encode("utf-16"), "UTF-16"),
+        (b"customer_id,at,at,kind\na,1,2,x\n", "two columns are called at"),
+        (b"\n\n", "no header line"),
+    ],
+)
+def test_what_is_wrong_with_a_csv_is_said_plainly(tmp_path: Path, content: bytes, message: str) -> None:
+    (tmp_path / "e.csv").write_bytes(content)
+    with pytest.raises(ConfigurationError, match=message) as caught:
+        sources.engagement(TableSource(path="e.csv"), tmp_path)
+    assert caught.value.remedy
+    assert "ller" not in str(caught.value)

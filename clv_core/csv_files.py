@@ -1,0 +1,102 @@
+"""How a CSV file is read: by its first line alone, never by a guess from its rows.
+
+A guess could take a row for the header, a comment or another quote; whoever's row that is would be lost without a word.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+from typing import TYPE_CHECKING
+
+from clv_core.findings import InputError
+
+if TYPE_CHECKING:
+    from collections.abc import Collection
+    from pathlib import Path
+
+HEAD = 1 << 18  # bytes that hold the header line
+DELIMITERS = ",;\t|"
+
+
+def plain(name: str) -> str:
+    """A column's name as names are compared: lower case, underscores, no blanks around it."""
+    return name.strip().lstrip("\ufeff").lower().replace(" ", "_").replace("-", "_")
+
+
+def data_suffix(path: Path) -> str:
+    """The suffix that tells the format, lower case: that before .gz or .zst, if the file is packed."""
+    return next((one for one in reversed([one.lower() for one in path.suffixes]) if one not in (".gz", ".zst")), "")
+
+
+def csv_sql(path: Path, known: Collection[str], *, shown: str = "", lenient: bool = False) -> str:
+    """The DuckDB call that reads the file, all columns as text. Raises InputError when its first line can't be a header.
+
+    `known`: names, as `plain` makes them, by which the delimiter is told (comma, semicolon, tab or bar) and which must not
+    come twice. `shown`: the path for DuckDB, when it is a pattern of files alike. `lenient`: short rows are filled up.
+    """
+    names, delimiter, skip = _header(path, known)
+    quoted = ", ".join("'" + name.replace("'", "''") + "': 'VARCHAR'" for name in _distinct(names, known, path.name))
+    literal = (shown or str(path)).replace("'", "''")
+    rows = ", strict_mode=false, null_padding=true" if lenient else ""
+    return (
+        f"read_csv('{literal}', header=true, auto_detect=false, skip={skip}, delim='{delimiter}', quote='\"', escape='\"', "
+        f"comment='', columns={{{quoted}}}{rows})"
+    )
+
+
+def _header(path: Path, known: Collection[str]) -> tuple[list[str], str, int]:
+    """The names of the first line that isn't blank, what divides them and how many lines come before."""
+    text = _head(path)
+    lines = text.replace("\r\n", "\n").replace("\r", "\n").split("\n")
+    skip = next((number for number, line in enumerate(lines) if line.strip()), None)
+    if skip is None:
+        raise InputError("there is no header line", file=path.name, remedy="export it again, with a header line")
+    head = "\n".join(lines[skip:])
+    found = {mark: next(csv.reader(io.StringIO(head), delimiter=mark)) for mark in DELIMITERS}
+    best = max(DELIMITERS, key=lambda mark: (sum(plain(name) in known for name in found[mark]), len(found[mark])))
+    return found[best], best, skip
+
+
+def _head(path: Path) -> str:
+    import pyarrow as pa
+
+    try:
+        with pa.input_stream(str(path), compression="detect") as stream:
+            head: bytes = stream.read(HEAD)
+    except OSError:
+        raise InputError(
+            "can't be unpacked", file=path.name, remedy="pack it again (.gz or .zst), or name it .csv if it isn't packed"
+        ) from None
+    if head[:2] in (b"\xff\xfe", b"\xfe\xff"):
+        raise InputError("is not UTF-8 text but UTF-16", file=path.name, remedy="export it as UTF-8")
+    try:
+        return head.decode("utf-8-sig") if len(head) < HEAD else head.rpartition(b"\n")[0].decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise not_text(path.name, head[: error.start].count(b"\n") or None) from None
+
+
+def not_text(file: str, row: int | None) -> InputError:
+    """The InputError for bytes that are no UTF-8."""
+    remedy = "export it as UTF-8 (it may be Latin-1 or Windows-1252, in which Excel saves `CSV`; choose `CSV UTF-8`)"
+    return InputError("is not UTF-8 text", file=file, row=row, remedy=remedy)
+
+
+def _distinct(names: list[str], known: Collection[str], file: str) -> list[str]:
+    """The names, made distinct; raises InputError when one that is known comes twice."""
+    out: list[str] = []
+    taken: set[str] = set()
+    for number, name in enumerate(name.strip() for name in names):
+        if plain(name) in known and name.lower() in taken:
+            raise twice(name, file)
+        fresh = name or f"column{number}"
+        while fresh.lower() in taken:
+            fresh += "_"
+        taken.add(fresh.lower())
+        out.append(fresh)
+    return out
+
+
+def twice(name: str, file: str) -> InputError:
+    """The InputError for two columns of one name."""
+    return InputError(f"two columns are called {name}", file=file, column=name, remedy="rename or leave out one of them")
