@@ -206,6 +206,9 @@ class GuardrailSettings(Model):
     min_size: Annotated[int, Field(ge=0)] = 100
     min_usable_share: Share = 0.3
     max_value: Annotated[float, Field(gt=0)] = 1_000_000.0
+    max_gone_share: Share = 0.5
+    """Of the people who said no, and of an identifier's values: fewer than before by more than this looks like a column that is
+    missing from the export."""
 
 
 class AudienceSettings(Model):

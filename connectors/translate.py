@@ -46,7 +46,8 @@ def request(audience: AudienceSettings, settings: Settings) -> AudienceRequest:
     """One audience of audiences.yaml as the engine takes it."""
     from connectors.engine.audience import AudienceRequest, ValueBand
 
-    limits = audience.guardrails or settings.audiences.guardrails
+    common, own = settings.audiences.guardrails, audience.guardrails
+    limits = common.model_copy(update={name: getattr(own, name) for name in own.model_fields_set}) if own else common
     return AudienceRequest(
         key=audience.name,
         title=audience.title,
@@ -101,6 +102,7 @@ def guardrails(limits: GuardrailSettings, stale_after_days: int) -> Guardrails:
         minimum_size=limits.min_size,
         minimum_share_identified=limits.min_usable_share,
         maximum_value=Decimal(str(limits.max_value)),
+        largest_share_gone=limits.max_gone_share,
         stale_after_days=stale_after_days,
     )
 

@@ -21,6 +21,7 @@ class Guardrails:
     """Limits of one audience; None switches a limit off. Shares are of the members last accepted (0.25 = a quarter).
 
     `ignore_below`: fewer added or removed rows than this never trip a share, so that small audiences can breathe.
+    `largest_share_gone`: of the people who said no, and of an identifier's values, at the last push (see `seen`).
     An audience that has members is never emptied unless forced, or where those who leave said so themselves (`may_empty`).
     """
 
@@ -31,6 +32,7 @@ class Guardrails:
     maximum_value: Decimal | None = None
     stale_after_days: int | None = None
     ignore_below: int = 100
+    largest_share_gone: float | None = 0.5
     may_empty: bool = False
 
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
+
+from connectors.engine.seen import Seen
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -16,11 +18,14 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Source:
-    """What is known of the source: its last day, today, and the reasons for which the model gate refuses it."""
+    """What is known of the source: its last day, today, the reasons for which the model gate refuses it, and what it holds
+    now and held at the audience's last push."""
 
     today: date
     last_day: date | None = None
     gate: Sequence[str] = ()
+    seen: Seen = field(default_factory=Seen)
+    before: Seen = field(default_factory=Seen)
 
 
 def trips(limits: Guardrails, wanted: Wanted, changes: Changes, source: Source) -> list[str]:
@@ -29,6 +34,7 @@ def trips(limits: Guardrails, wanted: Wanted, changes: Changes, source: Source) 
         return []
     found = [f"model gate: {reason}" for reason in source.gate]
     found += _of_source(limits, source)
+    found += _of_columns(limits, changes, source)
     found += _of_size(limits, wanted, changes)
     found += _of_shares(limits, changes)
     if limits.maximum_value is not None and wanted.largest_value is not None and wanted.largest_value > limits.maximum_value:
@@ -41,6 +47,25 @@ def _of_source(limits: Guardrails, source: Source) -> list[str]:
         return []
     age = (source.today - source.last_day).days
     return [f"the source ends {age} days ago, more than {limits.stale_after_days}"] if age > limits.stale_after_days else []
+
+
+def _of_columns(limits: Guardrails, changes: Changes, source: Source) -> list[str]:
+    """Refusals that are gone stop additions; identifiers that are gone stop every change."""
+    if limits.largest_share_gone is None:
+        return []
+    found = []
+    for kind, name, before, now in source.seen.lacks(source.before, limits.largest_share_gone):
+        if kind == "refusal" and changes.added:
+            said = name.replace("_", " ")
+            found.append(
+                f"only {now:,} customers are left out as {said}, {before:,} at the last push: if a column or list is missing "
+                "from the export, people who said no would be sent"
+            )
+        elif kind == "identifier":
+            found.append(
+                f"only {now:,} values of {name} can be used, {before:,} at the last push: is a column missing from the export?"
+            )
+    return found
 
 
 def _of_size(limits: Guardrails, wanted: Wanted, changes: Changes) -> list[str]:

@@ -66,6 +66,9 @@ MIGRATIONS: tuple[str, ...] = (
     """
     ALTER TABLE audiences ADD COLUMN shared TEXT NOT NULL DEFAULT '';
     """,
+    """
+    ALTER TABLE audiences ADD COLUMN seen TEXT NOT NULL DEFAULT '';
+    """,
 )
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +14,7 @@ from connectors.engine.identified import Identified, identify_members
 from connectors.engine.leftover import KEEP, RETIRE, Caretaker, Lifecycle, inherit
 from connectors.engine.lookalikes import planned_lookalikes
 from connectors.engine.room import foresee
+from connectors.engine.seen import Seen, seen_before
 from connectors.engine.selection import select_members
 from connectors.engine.snapshots import recipe_fields
 from connectors.engine.tables import open_tables
@@ -28,6 +29,8 @@ if TYPE_CHECKING:
     from connectors.engine.ledger import Ledger
     from connectors.engine.members import Members
 
+MANY = 100
+"""So many changed members, and more than half of all: removed and added again they would be gone for a while."""
 REPLACE_WINDOW = timedelta(minutes=80)
 """A full replace begun longer ago than this is begun again, on platforms that don't settle later (Meta closes after 90 min)."""
 
@@ -52,6 +55,7 @@ class PlannedAudience:
     defers_values: bool = False
     lookalikes: list[dict[str, Any]] = field(default_factory=list)
     care: str = ""
+    seen: Seen = field(default_factory=Seen)
     relief: PlannedAudience | None = None
 
     @property
@@ -121,6 +125,7 @@ class Planner:
     now: datetime
     source: Source
     refresh: bool = False
+    seen: dict[tuple[str, str], Seen] = field(default_factory=dict)
 
     def plan(
         self,
@@ -133,7 +138,7 @@ class Planner:
         care: str = "",
     ) -> PlannedAudience:
         """The plan of one audience; reads the ledger and the work files, changes nothing."""
-        item = PlannedAudience(account, request, spec, wanted, care=care)
+        item = PlannedAudience(account, request, spec, wanted, care=care, seen=self.seen.get(account.place, Seen()))
         again = self.refresh and not care if refresh is None else refresh
         audience = self.ledger.audience(item.place)
         item.generation = audience["generation"] if audience else 0
@@ -154,7 +159,8 @@ class Planner:
             return item
         self._decide(item, audience or {}, again)
         # what only lets people leave doesn't depend on orders and model
-        item.guardrails = trips(request.guardrails, wanted, item.changes, Source(self.now.date()) if care else self.source)
+        source = Source(self.now.date()) if care else replace(self.source, seen=item.seen, before=seen_before(audience))
+        item.guardrails = trips(request.guardrails, wanted, item.changes, source)
         return item
 
     def rules(self, item: PlannedAudience, *, retry: bool) -> DiffRules:
@@ -249,6 +255,8 @@ class Planner:
         both = (changes.added or changes.changed or changes.renewed) and (changes.removed or changes.changed)
         if both and limits.edit_interval_hours:
             return f"one edit in {limits.edit_interval_hours:g} h is allowed: additions and removals go together, as a replace"
+        if changes.changed >= MANY and 2 * changes.changed > changes.held:
+            return f"{changes.changed:,} of {changes.held:,} members have other identifiers now: a replace leaves no gap"
         if changes.values and self._by_replace(item):
             since = audience.get("last_replace_at") or audience.get("created_at")
             if opens(since, 24 * item.request.value_band.replace_every_days, self.now) is None:
@@ -291,6 +299,8 @@ def make_plan(
                     continue
                 if mark not in made:
                     made[mark] = identify_members(members, account.capabilities.recipe, account.rules)
+                found = (made[mark].report, account.capabilities.recipe)
+                planner.seen[account.place] = Seen.of(members.customers, members.dropped, *found)
                 for spec in specs(request, account.capabilities, members.currency):
                     path = members.work / f"wanted-{len(items)}.pieces"
                     wanted = rows.make(number, spec, made[mark], path)

@@ -22,6 +22,7 @@ from connectors.engine.leftover import RIGHTS
 from connectors.engine.lookalikes import keep_lookalikes, release
 from connectors.engine.outcome import STEPS, PushOutcome, blank, count, fail, show_status, totals, worst
 from connectors.engine.retire import check_writer, retire
+from connectors.engine.seen import seen_before
 from connectors.engine.sending import Sender
 from connectors.engine.settling import REPLACING, drop_pending, escalate, fold_open, pending_batches, settle
 from connectors.engine.snapshots import recipe_fields
@@ -161,7 +162,17 @@ class Pusher:
         if item.mode != "nothing":
             handle = self._deliver(item, handle, outcome)
             status = connector.status(handle) if handle is not None and handle.remote_id else None
+        self._remember(item)
         self._finish(item, handle, status, outcome)
+
+    def _remember(self, item: PlannedAudience) -> None:
+        """Nothing: the ledger knows what the source held; what went missing while nothing was to be sent is not forgotten."""
+        row = self.ledger.audience(item.place)
+        before, limit = seen_before(row), item.request.guardrails.largest_share_gone
+        if row is None or item.care or item.seen == before:
+            return
+        if self.force or limit is None or not any(item.seen.lacks(before, limit)):
+            self.ledger.keep_audience(item.place, self.now(), seen=item.seen.text())
 
     def _mark(self, item: PlannedAudience) -> None:
         """Nothing: the ledger knows since when config no longer asks for the audience."""

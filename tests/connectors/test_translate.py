@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 from connectors import translate
-from connectors.config import AudienceSettings, LookalikeSettings
+from connectors.config import AudienceSettings, GuardrailSettings, LookalikeSettings
 from connectors.engine.audience import AudienceRequest, specs
 from connectors.registry import platform
 
@@ -57,3 +58,12 @@ def test_members_live_as_long_as_asked_and_as_the_platform_allows(name: str, ask
     request = AudienceRequest("seed", "Seed A", membership_days=asked)
     (spec,) = specs(request, platform(name).capabilities, "USD")
     assert spec.membership_days == days
+
+
+def test_an_audience_that_sets_one_guardrail_keeps_the_others_of_all_audiences() -> None:
+    common = GuardrailSettings(max_removed_share=0.1, min_size=500)
+    settings: Any = SimpleNamespace(audiences=SimpleNamespace(guardrails=common), sources=SimpleNamespace(max_age_days=14))
+    own = SEED.model_copy(update={"guardrails": GuardrailSettings(min_size=2_000)})
+    limits = translate.request(own, settings).guardrails
+    assert (limits.minimum_size, limits.largest_share_removed, limits.stale_after_days) == (2_000, 0.1, 14)
+    assert translate.request(SEED, settings).guardrails.minimum_size == 500
