@@ -129,6 +129,7 @@ def report_data(settings: Settings, kept: Run, checked: Transactions, contacts: 
         ),
         models=record.get("models", ()),
         audiences=record.get("audiences", ()),
+        signals=record.get("signals", ()),
         match=record.get("match", {}),
         left_out=record.get("dropped", {}),
         returns=returned,

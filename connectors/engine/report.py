@@ -41,7 +41,8 @@ class ReportData:
     """All that the page shows; every part may be missing.
 
     `tiers`, `stages`, `lorenz`: of `clv_core.concentration`; `deciles`: decile, predicted, actual; `models`: of the backtest;
-    `audiences`: outcomes per platform and audience; `match`: identity reports by platform; `left_out`: people in no audience,
+    `audiences`: outcomes per platform and audience; `signals`: of predicted values, per account; `match`: identity reports by
+    platform; `left_out`: people in no audience,
     by reason; `returns`: `Returns.tables()`, also `accountability`, `growth` and `lift` where there are any; `movements`,
     `profiles`, `churn`: of the scores; `previous`: the last run's `headline`; `history`: headlines of earlier runs, oldest
     first.
@@ -54,6 +55,7 @@ class ReportData:
     deciles: pa.Table | None = None
     models: Sequence[Mapping[str, Any]] = ()
     audiences: Sequence[Mapping[str, Any]] = ()
+    signals: Sequence[Mapping[str, Any]] = ()
     match: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     left_out: Mapping[str, int] = field(default_factory=dict)
     returns: Mapping[str, pa.Table] = field(default_factory=dict)
@@ -142,6 +144,7 @@ def _json(data: ReportData) -> str:
         "changes": changes(headline(data), data.previous, data.audiences),
         "models": list(data.models),
         "audiences": list(data.audiences),
+        "signals": list(data.signals),
         "match": dict(data.match),
         "left_out": dict(data.left_out),
         "history": list(data.history),
@@ -199,6 +202,12 @@ def summary_text(data: ReportData, link: str = "") -> str:
             lines.append(
                 f"- {one.get('platform')} {one.get('name') or one.get('audience')}: rejected {reasons(one.get('rejected'))}, "
                 f"outcome unknown {count(one.get('unknown') or 0)}{stopped}."
+            )
+    for one in data.signals:
+        if one.get("rejected") or one.get("unknown") or one.get("detail"):
+            lines.append(
+                f"- Predicted values, {one['platform']} {one['account']}: {count(one.get('sent'))} sent, rejected "
+                f"{reasons(one.get('rejected'))}, outcome unknown {count(one.get('unknown') or 0)}."
             )
     lines += [f"- Check: {warning}" for warning in list(data.warnings)[:3]]
     return "\n".join([*lines, link] if link else lines) + "\n"

@@ -42,6 +42,10 @@ def bought() -> Returns:
     return returns(made.scores, made.days, made.acquisition, made.campaign_days, **found)  # type: ignore[arg-type]
 
 
+CONTRADICTED = pa.table({
+    "source": ["paid"], "platform": ["meta"], "basis": ["click_id+utm"], "said": ["order_id: google"], "customers": [17],
+    "realised_value": [812.5],
+})  # fmt: skip
 LIFT = pa.table({
     "audience": ["winback"], "treated": [900], "held_out": [100], "days": [60], "treated_each": [21.5], "held_out_each": [17.0],
     "lift_each": [4.5], "lift_low": [1.2], "lift_high": [7.8], "lift_total": [4050.0], "sentence": ["It adds something."],
@@ -64,6 +68,16 @@ def audience(platform: str, **more: Any) -> dict[str, Any]:
         "dropped": {"no consent": 51, "no identifier": 9}, "held_out": 70, "notes": [], "size_lower": 1000, "size_upper": 1300,
         "state": "ready", "detail": "", "guardrail": "",
         "lookalikes": [{"name": "Customers A 1%", "countries": ["US", "CA"], "size": "narrow", "state": "processing"}], **more,
+    }  # fmt: skip
+
+
+def signal(platform: str, **more: Any) -> dict[str, Any]:
+    """What became of an account's predicted values, as the engine reports it."""
+    return {
+        "platform": platform, "account": "acct1", "target": "777001", "event": "conversion", "currency": "USD",
+        "customers": 240, "sent_before": 190, "dropped": {"too_old": 4}, "sent": 46, "accepted": 31, "rejected": {},
+        "pending": 12, "unknown": 0,
+        "settled": 9, "state": "done", "detail": "", **more,
     }  # fmt: skip
 
 
@@ -92,11 +106,12 @@ def report(**more: Any) -> ReportData:
             {"model": "past_spend", "gini": 0.68, "chosen": False},
         ],
         "audiences": [audience("meta"), audience("google", name=HOSTILE, guardrail="removes 40% of members")],
+        "signals": [signal("meta"), signal("google", rejected={"NO_IDENTIFIERS": 3}, detail=BREAKOUT, state="partly")],
         "match": {"meta/1": {"people": 1333, "rows": 1310, "fields": {
             "email": {"valid": 1300, "invalid": {"no at sign": 3}, "empty": 30, "shared": 4},
             "birth_year": {"valid": 0, "invalid": {}, "empty": 1333}}}},
         "left_out": {"consent_missing": 90},
-        "returns": bought().tables() | over_the_runs() | {"lift": LIFT},
+        "returns": bought().tables() | {"contradictions": CONTRADICTED} | over_the_runs() | {"lift": LIFT},
         "warnings": ["12 orders have no customer"],
     }  # fmt: skip
     data = ReportData(run, **(parts | more))

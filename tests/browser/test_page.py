@@ -5,12 +5,13 @@ from __future__ import annotations
 import csv
 import io
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 
-from tests.browser.sample import BREAKOUT, FORMULA, HOSTILE
+from connectors.engine.report import render
+from tests.browser.sample import BREAKOUT, FORMULA, HOSTILE, audience, report
 
 if TYPE_CHECKING:
     from playwright.sync_api import Page
@@ -111,5 +112,61 @@ def test_a_phone_never_scrolls_sideways(open_page: Open, page_file: Path, tmp_pa
     assert (tmp_path / "phone.png").stat().st_size > 100_000
 
 
-def test_it_prints(page: Page) -> None:
+PAPER = 703  # px between margins of 12 mm on A4: whatever is wider would be cut off, or shrink the whole print
+
+
+def test_it_prints_whole(open_page: Open, tmp_path: Path) -> None:
+    """Ten audiences on three platforms, long names: no table and no chart is wider than the paper."""
+    long = "Prospecting | lookalike 1-3% | US+CA+MX+GB+DE | 25-54 | all placements | creative refresh week 47 version 12 final"
+    names = [long, "VIP_2026_a_name_without_any_space_that_goes_on_and_on_and_on", "عملاء القيمة", "新規顧客 🎄", *"ABCDEF"]
+    rows = [audience(one, name=name, account="act_1111111111111111") for name in names for one in ("meta", "google", "tiktok")]
+    page = open_page(render(report(audiences=rows), tmp_path / "big.html"), PAPER)
+    page.emulate_media(media="print")
+    page.evaluate("dispatchEvent(new Event('beforeprint'))")
+    assert page.evaluate("document.documentElement.scrollWidth") <= PAPER
+    wide = "all => all.filter(one => one.getBoundingClientRect().right > 703).map(one => one.outerHTML.slice(0, 80))"
+    assert page.locator("table, .chart svg.main-svg").evaluate_all(wide) == []
+    page.emulate_media(media="screen")
     assert len(page.pdf(format="A4")) > 100_000
+
+
+def test_predicted_values_and_contradictions_are_told(page: Page) -> None:
+    signals = page.locator("table", has=page.locator("thead", has_text="Told before"))
+    assert signals.locator("tbody tr").count() == 2
+    told = signals.locator("tbody tr").nth(1).inner_text().split()
+    assert told[:2] == ["google", "acct1"]
+    assert "46" in told
+    assert BREAKOUT in signals.inner_text()
+    assert "3 (NO IDENTIFIERS 3)" in signals.inner_text()
+    against = page.locator("table", has=page.locator("thead", has_text="Credited to"))
+    assert against.locator("tbody tr").inner_text().split("\t") == [
+        "meta", "click id, campaign by utm", "order id: google", "17", "$812",
+    ]  # fmt: skip
+
+
+def test_growth_has_a_chart_of_people_and_of_what_each_is_worth(page: Page) -> None:
+    figure = page.locator("#figure-growth")
+    assert "customers +25.0%, value per customer" in figure.inner_text()
+    assert figure.locator(".scatterlayer .trace").count() >= 3
+    assert "per customer, USD" in (figure.locator(".y2title").text_content() or "")
+
+
+@pytest.mark.parametrize("width", [1280, 390])
+@pytest.mark.parametrize(
+    "bare",
+    [
+        {"returns": {}, "audiences": [], "match": {}, "signals": [], "previous": None},
+        {"returns": {}, "tiers": None, "lorenz": None, "deciles": None, "models": (), "audiences": [], "match": {},
+         "signals": [], "left_out": {}, "previous": None, "warnings": []},
+    ],
+    ids=["no campaigns, no contacts", "nothing but customers"],
+)  # fmt: skip
+def test_a_page_of_little_is_whole(open_page: Open, tmp_path: Path, bare: dict[str, Any], width: int) -> None:
+    page = open_page(render(report(**bare), tmp_path / "bare.html"), width)
+    assert page.heard == []  # type: ignore[attr-defined]
+    assert page.evaluate("document.documentElement.scrollWidth") == width
+    links = page.locator("nav a").evaluate_all("all => all.map(one => one.hash)")
+    assert [one for one in links if page.locator(one).count() != 1] == []
+    assert page.locator("main section").count() >= len(links)
+    for section in page.locator("main section").all():
+        assert len(section.inner_text()) > len(section.locator("h2").first.inner_text()) + 10, "no empty section"

@@ -44,6 +44,7 @@ COLUMNS = (
     Column("payback_kind", "Payback is", "text"),
     Column("creative", "Creative", "text"),
     Column("objective", "Objective", "text"),
+    Column("account_id", "Account", "text"),
     Column("campaign_id", "Campaign id", "text"),
 )
 _GROUP = (

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from html import escape
 from typing import TYPE_CHECKING, Any
 
-from connectors.engine.page.formats import count, money, number, share
+from connectors.engine.page.formats import DASH, change, count, money, number, share
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -270,23 +270,57 @@ def accountability(rows: Sequence[Mapping[str, Any]], currency: str) -> Figure |
     return Figure("accountability", "Did earlier runs keep their word?", alt, traces, layout, columns, table, height=320)
 
 
-def runs(rows: Sequence[Mapping[str, Any]], currency: str) -> Figure:
-    """Predicted value of the customer base at each run."""
+def growth(rows: Sequence[Mapping[str, Any]], currency: str) -> Figure:
+    """What the customer base was predicted to be worth at each run, with its range, and each customer: oldest run first."""
     x = [str(row["as_of"]) for row in rows]
-    y = [number(row.get("predicted_clv")) for row in rows]
-    trace = {
-        "x": x,
-        "y": y,
-        "mode": "lines+markers",
-        "line": {"color": "$accent", "width": 2.5},
-        "name": "predicted value",
-        "marker": {"size": 7, "color": "$accent"},
-        "hovertemplate": "%{x}: %{y:,.0f}<extra></extra>",
+    low, middle, high = ([number(row[f"predicted_{name}"]) for row in rows] for name in ("low", "clv", "high"))
+    each = [number(row["predicted_each"]) for row in rows]
+    hover = "%{x}: %{y:,.0f}<extra>%{fullData.name}</extra>"
+    traces: list[dict[str, Any]] = [
+        {"x": x, "y": low, "mode": "lines", "line": {"width": 0}, "showlegend": False, "hoverinfo": "skip"},
+        {"x": x, "y": high, "mode": "lines", "line": {"width": 0}, "fill": "tonexty", "fillcolor": "$wash", "name": "90% range",
+         "hoverinfo": "skip"},
+        {"x": x, "y": middle, "mode": "lines+markers", "name": "all customers", "hovertemplate": hover,
+         "line": {"color": "$accent", "width": 3}, "marker": {"size": 7, "color": "$accent"}},
+        {"x": x, "y": each, "mode": "lines+markers", "name": "per customer (right)", "yaxis": "y2",
+         "hovertemplate": "%{x}: %{y:,.2f}<extra>per customer</extra>",
+         "line": {"color": "$blue", "width": 2, "dash": "dot"}, "marker": {"size": 5, "color": "$blue"}},
+    ]  # fmt: skip
+    layout: dict[str, Any] = {
+        "xaxis": {"title": {"text": "run as of"}, "type": "date"},
+        "yaxis": {"title": {"text": f"predicted value, {currency}"}, "rangemode": "tozero"},
+        "yaxis2": {
+            "overlaying": "y",
+            "side": "right",
+            "showgrid": False,
+            "rangemode": "tozero",
+            "tickmode": "auto",
+            "title": {"text": f"per customer, {currency}"},
+        },
     }
-    layout = {
-        "xaxis": {"title": {"text": "as of"}, "type": "category"},
-        "yaxis": {"title": {"text": f"predicted value of all customers, {currency}"}, "rangemode": "tozero"},
-    }
-    table = [(str(r["as_of"]), count(r.get("customers")), money(r.get("predicted_clv"), currency)) for r in rows]
-    alt = f"{len(rows)} runs; the latest predicts {money(y[-1] if y else None, currency)}."
-    return Figure("runs", "Run by run", alt, [trace], layout, ("As of", "Customers", "Predicted value"), table, height=300)
+    table = [
+        (
+            str(row["as_of"]),
+            count(row["customers"]),
+            money(row["predicted_clv"], currency),
+            f"{money(row['predicted_low'], currency)} to {money(row['predicted_high'], currency)}",
+            money(row["predicted_each"], currency),
+            change(1 + (number(row["change"]) or 0.0), 1),
+        )
+        for row in rows
+    ]
+    columns = ("As of", "Customers", "Predicted value", "90% range", "Per customer", "Since the run before")
+    return Figure("growth", "How the customer base grows", _grown(rows, currency), traces, layout, columns, table, height=380)
+
+
+def _grown(rows: Sequence[Mapping[str, Any]], currency: str) -> str:
+    """The growth of people and of what each is worth, told apart: either may hide the other."""
+    first, last = rows[0], rows[-1]
+    said = [
+        f"{what} {moved if (moved := change(last[name], first[name])) != DASH else 'unchanged'}"
+        for what, name in (("customers", "customers"), ("value per customer", "predicted_each"))
+    ]
+    return (
+        f"Since {first['as_of']} the base went from {money(first['predicted_clv'], currency)} to "
+        f"{money(last['predicted_clv'], currency)} of predicted value: {', '.join(said)}."
+    )

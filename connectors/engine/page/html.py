@@ -18,6 +18,10 @@ OUTCOME = (
     "name", "audience", "platform", "account", "wanted", "snapshot", "accepted", "pending", "unknown", "rejected", "dropped",
     "held_out", "state", "platform_state", "guardrail", "detail", "notes", "lookalikes", "size_lower", "size_upper",
 )  # fmt: skip
+SIGNAL = (
+    "platform", "account", "target", "event", "currency", "customers", "sent_before", "dropped", "sent", "accepted", "rejected",
+    "pending", "unknown", "settled", "state", "detail",
+)  # fmt: skip
 FIRST_ROWS = 25  # drawn on the server, so that the table is there before (and without) the script
 
 
@@ -85,6 +89,8 @@ def content(data: ReportData) -> dict[str, Any]:
         "groups": {name: group_rows(data.rows(name), name) for name in GROUP_COLUMNS if data.rows(name)},
         "group_columns": GROUP_COLUMNS,
         "coverage": data.rows("coverage"),
+        "contradictions": data.rows("contradictions"),
+        "signals": [dict.fromkeys(SIGNAL) | dict(row) for row in data.signals],
         "kpis": data.rows("kpis"),
         "funnel": data.rows("funnel"),
         "lift": data.rows("lift"),
@@ -118,9 +124,9 @@ def _figures(data: ReportData, campaigns: list[dict[str, Any]]) -> list[Figure]:
                 found.append(verdicts.dots(name, title, key, rows, mark, least))
     judged = figures.accountability(data.rows("accountability"), currency)
     found += [judged] if judged else []
-    days = {str(one["as_of"]): one for one in _history(data)}
+    days = {str(one["as_of"]): one for one in data.rows("growth")}  # the last run of each day
     if len(days) > 1:
-        found.append(figures.runs(list(days.values()), currency))
+        found.append(figures.growth(list(days.values()), currency))
     return found
 
 

@@ -21,7 +21,9 @@ _TIERS = (
     Column("share_predicted", "Share of value", "share"),
 )
 _STAGES = (Column("stage", "Stage", "text"), *_TIERS[1:])
-_SHORT = tuple(column for column in COLUMNS if column.key not in {"campaign_id", "payback_kind", "objective", "repeat_rate"})
+_SHORT = tuple(
+    column for column in COLUMNS if column.key not in {"campaign_id", "account_id", "payback_kind", "objective", "repeat_rate"}
+)
 
 
 def document(data: ReportData) -> str:
@@ -55,6 +57,7 @@ def document(data: ReportData) -> str:
         if data.rows(name):
             parts += [f"### By {columns[0].label.lower()}", _table(columns, data.rows(name), run.currency)]
     parts += [_audiences(data.audiences)] if data.audiences else []
+    parts += [_signals(data.signals)] if data.signals else []
     parts += ["## Data quality", _bullets(list(data.warnings) or ["Nothing to warn of in this run."])]
     return "\n\n".join(part for part in parts if part) + "\n"
 
@@ -84,6 +87,17 @@ def _cell(value: Any, kind: str, currency: str) -> str:
     if kind == "money":
         return money(value, currency)
     return write[kind](value) if kind in write else _safe(value if value not in (None, "") else DASH)
+
+
+def _signals(rows: Sequence[Mapping[str, Any]]) -> str:
+    head = "| Account | New customers | Sent | Accepted | Pending | Unknown | Rejected | Not sent |"
+    lines = [
+        f"| {_safe(row['platform'])} {_safe(row['account'])} | {count(row.get('customers'))} | {count(row.get('sent'))} | "
+        f"{count(row.get('accepted'))} | {count(row.get('pending'))} | {count(row.get('unknown'))} | "
+        f"{_safe(words.reasons(row.get('rejected')))} | {_safe(words.reasons(row.get('dropped')))} |"
+        for row in rows
+    ]
+    return "\n".join(["## Predicted values sent as signals", "", head, "|---|---:|---:|---:|---:|---:|---|---|", *lines])
 
 
 def _audiences(rows: Sequence[Mapping[str, Any]]) -> str:

@@ -21,15 +21,17 @@
     gridcolor: css("--line"), zerolinecolor: css("--line"), linecolor: css("--faint"), automargin: true, fixedrange: true, ...given,
     title: { standoff: 10, font: { size: 12, color: css("--muted") }, ...(given || {}).title },
   });
-  const draw = (box) => {
+  const PAPER = 620; // px inside a figure on A4 or Letter: a chart as wide as the screen would shrink the whole print
+  const draw = (box, width) => {
     const figure = doc.figures[box.dataset.figure];
     const given = paint(figure.layout);
-    const narrow = box.clientWidth < 560;
+    const narrow = (width || box.clientWidth) < 560;
     const font = { family: css("--sans"), size: narrow ? 11 : 12.5, color: css("--ink") };
     const layout = {
-      paper_bgcolor: "rgba(0,0,0,0)", plot_bgcolor: "rgba(0,0,0,0)", font, height: figure.height, dragmode: false,
+      paper_bgcolor: "rgba(0,0,0,0)", plot_bgcolor: "rgba(0,0,0,0)", font, height: figure.height, dragmode: false, autosize: !width, width,
       margin: { l: 8, r: narrow ? 8 : 16, t: 8, b: 8 }, hoverlabel: { font: { family: css("--sans"), size: 13 } },
       ...given, xaxis: axis(given.xaxis), yaxis: axis(given.yaxis),
+      ...(given.yaxis2 ? { yaxis2: axis(given.yaxis2) } : {}),
       legend: { orientation: "h", y: narrow ? -0.26 : -0.2, yanchor: "top", x: 0, ...(given.legend || {}) },
     };
     if (narrow) (layout.annotations || []).forEach((a) => { if (a.xref === "paper") { a.text = a.text.split("<br>")[0]; a.font.size = 11; } });
@@ -40,9 +42,9 @@
   // One chart at a time, from the top: the page answers between them.
   const next = (left) => { if (left.length) { draw(left[0]); setTimeout(() => next(left.slice(1))); } else document.body.dataset.ready = "yes"; };
   next(boxes);
-  const redraw = () => boxes.filter((box) => box.dataset.drawn).forEach(draw);
+  const redraw = () => boxes.filter((box) => box.dataset.drawn).forEach((box) => draw(box));
   matchMedia("(prefers-color-scheme: dark)").addEventListener("change", redraw);
-  addEventListener("beforeprint", () => boxes.forEach(draw));
+  addEventListener("beforeprint", () => boxes.forEach((box) => draw(box, PAPER)));
   addEventListener("afterprint", redraw);
 
   // ---- the campaign table: sort, find, page, export ------------------------------------------------------------------
@@ -79,11 +81,11 @@
   const line = (row) => {
     const tr = document.createElement("tr");
     row.forEach((value, i) => {
-      const cell = document.createElement(i ? "td" : "th"), kind = doc.columns[i].kind;
+      const cell = document.createElement(i ? "td" : "th"), { key, kind } = doc.columns[i];
       if (!i) cell.scope = "row";
-      if (kind !== "text") cell.className = "n";
+      cell.className = (kind === "text" ? "" : "n ") + "c-" + key;
       cell.textContent = value === null || value === "" ? DASH : write[kind](value); // text, never markup
-      if (doc.columns[i].key === "quadrant") cell.className = "v-" + String(value).replaceAll(" ", "-");
+      if (key === "quadrant") cell.classList.add("v-" + String(value).replaceAll(" ", "-"));
       tr.append(cell);
     });
     return tr;
