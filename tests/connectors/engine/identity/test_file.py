@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import json
+from csv import DictWriter
 from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from connectors.engine.contact_files import CHUNK_ROWS
 from connectors.errors import ConfigurationError
 from tests.connectors.engine.identity.recipes import hashed
 
@@ -170,11 +172,75 @@ def test_default_country_is_for_rows_that_name_none(tmp_path: Path) -> None:
 
 
 def test_file_order_is_kept_over_chunks(tmp_path: Path) -> None:
-    people = 10_050
+    people = 2 * CHUNK_ROWS + 50
     path = csv(tmp_path, "email\n" + "".join(f"c{n}@x.com\n" for n in range(people)))
     rows, report = hashed(path, "tiktok")
     assert [row["email"][0]["normalised"] for row in rows] == [f"c{n}@x.com" for n in range(people)]
     assert report.people == people
+
+
+ODD = (
+    *(
+        "",
+        " ",
+        "a@x.com",
+        "A@X.com ",
+        "b@y.org|c@z.net",
+        "|",
+        '["q@r.s", "t@u.v"]',
+        "[broken",
+        "+16502530000",
+        "12",
+        "n/a",
+        "Zo\u00eb",
+    ),
+    *(
+        "1985-02-03",
+        "19850203",
+        "2/1985",
+        "f",
+        "US",
+        "xx",
+        "SW1A 1AA",
+        "94043-1234",
+        'q"u\\o',
+        "a" * 64,
+        "\ufffd",
+        "\u0130",
+        "b@y.org",
+    ),
+)
+
+
+def odd_rows() -> list[dict[str, str]]:
+    """Every odd value in every column, and rows of nothing."""
+    names = ("email", "E-mail", "phone", "first_name", "birth_date", "birth_year", "zip", "country", "shoe_size")
+    rows = [{name: ODD[(n + 3 * place * (n % 4)) % len(ODD)] for place, name in enumerate(names)} for n in range(len(ODD))]
+    return [*rows, dict.fromkeys(names, ""), {**dict.fromkeys(names, ""), "country": "US"}]
+
+
+@pytest.mark.parametrize(("ending", "platform"), [("csv", "meta"), ("jsonl", "google"), ("parquet", "meta")])
+def test_a_rows_line_does_not_depend_on_the_rows_beside_it(ending: str, platform: str, tmp_path: Path) -> None:
+    """A file of all rows says of each what a file of that row alone says: columns are only the way it is worked out."""
+
+    def write(name: str, rows: list[dict[str, str]]) -> Path:
+        path = tmp_path / f"{name}.{ending}"
+        if ending == "parquet":
+            pq.write_table(pa.Table.from_pylist(rows), path)
+        elif ending == "jsonl":
+            path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+        else:
+            with path.open("w", newline="", encoding="utf-8") as out:
+                writer = DictWriter(out, list(rows[0]))
+                writer.writeheader()
+                writer.writerows(rows)
+        return path
+
+    rows = odd_rows()
+    together, _ = hashed(write("all", rows), platform)
+    alone = [hashed(write(f"row{n}", [row]), platform)[0][0] for n, row in enumerate(rows)]
+    assert together == alone
+    assert len({json.dumps(one, sort_keys=True) for one in alone}) > len(rows) // 2
 
 
 def test_the_report_says_why_and_what_is_shared(tmp_path: Path) -> None:
