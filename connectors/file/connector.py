@@ -6,12 +6,13 @@ import os
 import threading
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from connectors.errors import ConfigurationError, FatalError, RetriableError
 from connectors.file.formats import FORMATS
 from connectors.file.lists import MemberList
 from connectors.file.shelf import Entry, Shelf
+from connectors.file.uploads import FOLDER, Uploads
 from connectors.protocol import AudienceHandle, AudienceState, AudienceStatus, Check, Receipt, utc_now
 
 if TYPE_CHECKING:
@@ -19,9 +20,8 @@ if TYPE_CHECKING:
     from datetime import date, datetime
 
     from connectors.file.settings import FileAccount, FileSettings
+    from connectors.file.uploads import Difference
     from connectors.protocol import AudienceSpec, Batch, CampaignDay, Capabilities, LookalikeSpec
-
-UPLOAD = "upload the list at the platform as a replacement of the last one"
 
 
 class FileConnector:
@@ -56,11 +56,16 @@ class FileConnector:
         return AudienceHandle("file", self.account_id, spec, remote_id=entry.id, path=entry.file)
 
     def status(self, handle: AudienceHandle) -> AudienceStatus:
-        """Ready, with the exact number of rows; or missing."""
-        entry = self._shelf.entries().get(handle.remote_id)
-        if entry is None:
-            return AudienceStatus(AudienceState.MISSING)
-        return AudienceStatus(AudienceState.READY, entry.rows, entry.rows, detail=f"{entry.file}: {UPLOAD}")
+        """Ready, with the exact number of rows, and what is left to upload; or missing."""
+        with self._lock:
+            entry = self._shelf.entries().get(handle.remote_id)
+            if entry is None:
+                return AudienceStatus(AudienceState.MISSING)
+            uploads = Uploads(self._list(entry, handle.spec))
+            if uploads.stamp() != entry.uploaded:  # somebody uploaded the list meanwhile
+                entry = replace(entry, **_counted(uploads.compare()))
+                self._shelf.keep(entry)
+        return AudienceStatus(AudienceState.READY, entry.rows, entry.rows, detail=f"{entry.file}: {_left(entry)}")
 
     def send(self, handle: AudienceHandle, batch: Batch) -> Receipt:
         """Everything accepted but rows without an identifier; the file is on disk, whole, when this returns."""
@@ -69,9 +74,11 @@ class FileConnector:
             if entry is None:
                 raise FatalError(f"the list {handle.path} is gone", remedy="the next run writes it anew", platform="file")
             try:
-                written = self._list(entry, handle.spec).apply(batch)
+                members = self._list(entry, handle.spec)
+                written = members.apply(batch)
                 stamp = self._now().isoformat(timespec="seconds")
-                self._shelf.keep(replace(entry, rows=written.rows, written_at=stamp))
+                changed = Uploads(members).compare()
+                self._shelf.keep(replace(entry, rows=written.rows, written_at=stamp, **_counted(changed)))
             except OSError as error:
                 raise RetriableError(f"{entry.file} cannot be written: {error.strerror}", platform="file") from error
         rejected = {"no identifier": written.empty} if written.empty else {}
@@ -88,10 +95,12 @@ class FileConnector:
         )
 
     def delete(self, handle: AudienceHandle) -> None:
-        """Nothing: the list is gone from the folder (at the platform, only a person can delete it)."""
+        """Nothing: the list is gone from the folder. At the platform only a person can delete it: whoever was uploaded is
+        left in the list of removals."""
         with self._lock:
             entry = self._shelf.entries().get(handle.remote_id)
             if entry is not None:
+                Uploads(self._list(entry, handle.spec)).retire()
                 self._shelf.drop(entry)
 
     def campaign_days(self, since: date, until: date) -> Iterator[CampaignDay]:
@@ -117,3 +126,21 @@ class FileConnector:
 
     def _list(self, entry: Entry, spec: AudienceSpec) -> MemberList:
         return MemberList(self._shelf.path(entry), self._format, weighted=spec.value_weighted)
+
+
+def _counted(changed: Difference) -> dict[str, Any]:
+    return {"uploaded": changed.stamp, "add": changed.add, "remove": changed.remove, "unread": changed.unread}
+
+
+def _left(entry: Entry) -> str:
+    """What a person has to do at the platform."""
+    stem, done = entry.file.removesuffix(".csv"), f"then copy {entry.file} into {FOLDER}/"
+    if not entry.uploaded:
+        return f"upload it at the platform as a new or replaced list, {done}"
+    if entry.unread:
+        return f"what lies in {FOLDER}/ is not the list as it was written: upload {entry.file} as a replacement, {done}"
+    if not (entry.add or entry.remove):
+        return "uploaded as it is"
+    parts = [f"remove the {entry.remove:,} of {stem}.remove.csv"] if entry.remove else []
+    parts += [f"add the {entry.add:,} of {stem}.add.csv"] if entry.add else []
+    return f"changed since its upload: at the platform {', then '.join(parts)} (or upload it all as a replacement), {done}"

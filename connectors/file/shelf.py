@@ -17,13 +17,17 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One audience: its name, the file's name in the folder, rows, and when it was last written."""
+    """One audience: its name, the file's name in the folder, rows, when it was last written, what changed since an upload."""
 
     id: str
     name: str
     file: str
     rows: int = 0
     written_at: str = ""
+    uploaded: int = 0  # of the copy that `add` and `remove` were counted against; 0: none
+    add: int = 0
+    remove: int = 0
+    unread: bool = False
 
 
 class Shelf:
