@@ -47,7 +47,7 @@ def fit_level(trials: Sequence[tuple[Floats, Floats, float]], year_ago: Sequence
     # A noisy ratio is drawn towards 1: a handful of buyers must not double everybody's value.
     kept = 1.0 / (1.0 + (sampling / USUAL) ** 2)
     factor = round(float(np.clip(np.exp(kept * mean), *BOUNDS)), 6)
-    return Level(factor, float(np.sqrt(sampling**2 + between + 0.05**2)))
+    return Level(factor, round(float(np.sqrt(sampling**2 + between + 0.05**2)), 6))  # the order of rows moves last bits
 
 
 def _shares(logs: Floats, errors: Floats, weights: Floats, seasons: NDArray[np.bool_]) -> Floats:
