@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from connectors.config import Settings
     from connectors.engine.audience import Account, AudienceRequest
-    from connectors.protocol import ForeseeingConnector
+    from connectors.powers import ForeseeingConnector
 
 
 def look(settings: Settings, accounts: Sequence[Account], scores: pa.Table | None, contacts: pa.Table | None) -> list[Check]:
