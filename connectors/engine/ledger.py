@@ -212,6 +212,10 @@ class Ledger:
                 fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
                 raise LockedError("another run holds the state folder", remedy="wait for it to end, then run again") from None
+            except OSError as error:
+                raise FatalError(
+                    f"the state folder can't be locked ({error.strerror})", remedy="put it on a disk whose files can be locked"
+                ) from error
             self._held = True
             try:
                 self.sweep()

@@ -168,7 +168,7 @@ class Planner:
         request, spec = item.request, item.spec
         renew: date | None = None
         if spec.membership_days and not item.care:
-            renew = self.now.date() - timedelta(days=max(1, spec.membership_days - min(30, spec.membership_days // 4)))
+            renew = self.now.date() - timedelta(days=max(1, spec.membership_days - min(30, max(1, spec.membership_days // 4))))
         return DiffRules(request.value_band, renew, self.now.date(), retry)
 
     def resumable(self, delivery: Delivery, wanted: Wanted, limits: Capabilities) -> bool:
