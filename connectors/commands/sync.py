@@ -19,7 +19,9 @@ audience_option = click.option("--audience", "audiences", multiple=True, help="O
 platform_option = click.option("--platform", "platforms", multiple=True, help="Only this platform (may be repeated).")
 force_option = click.option("--force", metavar="REASON", help="Send although a guardrail says no; the reason is recorded.")
 PLAN = ("platform", "account", "audience", "wanted", "add", "change", "remove", "guardrail")
-SENT = ("platform", "audience", "wanted", "accepted", "rejected", "pending", "unknown", "remove", "state", "guardrail")
+SENT = (
+    "platform", "account", "audience", "wanted", "accepted", "rejected", "pending", "unknown", "remove", "state", "guardrail",
+)  # fmt: skip
 
 
 @click.command("plan")
