@@ -31,8 +31,10 @@ def add_equal_age(connection: duckdb.DuckDBPyConnection, scores: pa.Table, span_
         "select customer_no, customer_id, $span - 1 - age days_left from customer where scored and age + 1 < $span",
         params={"span": span_days},
     ).to_arrow_table()
-    known = scores.take(pc.index_in(young["customer_id"], scores["customer_id"].combine_chunks()))
-    share = shares(known, young["days_left"].to_numpy().astype(np.float64), span_days)
+    at = np.asarray(pc.index_in(young["customer_id"], scores["customer_id"].combine_chunks()))
+    left = np.zeros(len(scores))
+    left[at] = young["days_left"].to_numpy()
+    share = shares(scores, left, span_days)[at]
     connection.register("early_in", pa.table({"customer_no": young["customer_no"], "early_share": pa.array(share)}))
     connection.execute(
         """

@@ -123,9 +123,9 @@ def returns(
         record = track(connection, scores, as_of, settings.horizon_days) if settings.by_record else None
         if record is not None:
             move_by_record(connection, record, doubt)
-        add_equal_age(connection, scores, settings.horizon_days)
         connection.execute("drop table purchases")
         connection.unregister("days_in")
+        add_equal_age(connection, scores, settings.horizon_days)
         lifecycle = {"kpis": kpis(connection, as_of), "funnel": funnel(connection, scores, engagement, as_of)}
         found = {name: _group(connection, keys, doubt, settings) for name, keys in GROUPINGS.items()}
         found["campaigns"] = decide(_named(connection, found["campaigns"], Record.rows(record)), settings)
