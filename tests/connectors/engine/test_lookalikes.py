@@ -182,6 +182,15 @@ def test_a_new_title_is_shown_by_the_platform(tmp_path: Path) -> None:
     assert world.shelf.named("Seed B").spec.description == "what it is"
 
 
+def test_where_nothing_can_be_renamed_nothing_is_said_to_be(tmp_path: Path) -> None:
+    world = World(tmp_path, requests=(replace(REQUEST, lookalikes=()),))
+    world.push(PEOPLE)
+    world.requests = (replace(REQUEST, title="Seed B", lookalikes=()),)
+    assert world.push(PEOPLE).audiences[0]["notes"] == []
+    assert world.shelf.named("Seed")
+    assert count(world, "rename") == 0
+
+
 @pytest.mark.parametrize(("there", "stopped"), [(0, []), (2, ["b"]), (3, ["seed", "b"]), (9, ["seed", "b"])])
 def test_more_audiences_than_the_account_may_hold_are_stopped(tmp_path: Path, there: int, stopped: list[str]) -> None:
     requests = (replace(REQUEST, lookalikes=()), replace(REQUEST, key="b", title="B", lookalikes=()))
