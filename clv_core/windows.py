@@ -115,8 +115,8 @@ def future(t: Transactions, cut: date, end: date) -> pa.Table:
 
 def inner_windows(t: Transactions, as_of: date, horizon_days: int) -> list[Window]:
     """Up to two windows inside the history, none longer than the horizon. The first ends at `as_of`, cut in mid-history at the
-    earliest. The second is of the same days a year earlier, where the history holds them with a quarter before; else a third of
-    the history, or, where that is no shorter than the first, the time before the first.
+    earliest. The second is of the same days a year earlier, where the history holds them with a quarter before and the first is
+    not nearly that; else a third of the history, or, where that is hardly shorter than the first, the time before the first.
 
     Windows of under two weeks, or in which nobody ordered again, are left out.
     """
@@ -124,17 +124,17 @@ def inner_windows(t: Transactions, as_of: date, horizon_days: int) -> list[Windo
     latest = min(horizon_days, history // 2)
     third = history // 3
     second = (third, third)  # days from the cut to as_of, days of the window
-    if horizon_days <= YEAR <= history - QUARTER:
+    if horizon_days <= YEAR <= history - QUARTER and latest < 0.8 * YEAR:
         second = (YEAR, horizon_days)
     elif third > 0.8 * latest:
         second = (2 * latest, latest)
     out: list[Window] = []
     for back, days in ((latest, latest), second):
-        if days < 14 or any(back == one.days for one in out):
+        if days < 14:
             continue
         one = window(t, as_of - timedelta(days=back), days, known_until=as_of)
         if len(one.past) >= 2 and one.spend.sum() > 0:
-            out.append(replace(one, year_ago=back == YEAR))
+            out.append(replace(one, year_ago=back % YEAR == 0))
     return out
 
 

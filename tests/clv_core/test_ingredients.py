@@ -182,20 +182,22 @@ def test_steady_rate_recovers_its_rate_and_survives_saving() -> None:
 
 
 def test_inner_windows_stay_inside_the_history_and_are_never_longer_than_the_horizon() -> None:
-    t = orders(shop(300))
-    as_of = START + timedelta(days=400)
+    t = orders(shop(300, weeks=160, join_weeks=120))
 
-    def cuts(day: date, horizon: int) -> list[tuple[int, int, bool]]:
-        found = inner_windows(t, day, horizon)
-        return [((day - one.past.as_of).days, one.days, one.year_ago) for one in found]
+    def cuts(days: int, horizon: int) -> list[tuple[int, int, bool]]:
+        as_of = t.first_day + timedelta(days=days)
+        found = inner_windows(t, as_of, horizon)
+        return [((as_of - one.past.as_of).days, one.days, one.year_ago) for one in found]
 
-    assert cuts(as_of, 365) == [(200, 200, False), (133, 133, False)]
-    assert cuts(as_of, 60) == [(60, 60, False), (120, 60, False)]  # no shorter second one: the sixty days before
-    late = START + timedelta(days=500)  # a year and a quarter: the same days a year earlier
-    assert cuts(late, 60) == [(60, 60, False), (365, 60, True)]
-    assert cuts(late, 365) == [(250, 250, False), (365, 365, True)]
-    assert cuts(late, 400) == [(250, 250, False), (167, 167, False)]
-    assert inner_windows(t, START + timedelta(days=10), 365) == []
+    assert cuts(400, 365) == [(200, 200, False), (133, 133, False)]
+    assert cuts(400, 60) == [(60, 60, False), (120, 60, False)]  # no shorter second one: the sixty days before
+    assert cuts(500, 60) == [(60, 60, False), (365, 60, True)]  # a year and a quarter: the same days a year earlier
+    assert cuts(500, 365) == [(250, 250, False), (365, 365, True)]
+    assert cuts(500, 400) == [(250, 250, False), (167, 167, False)]
+    assert cuts(799, 330) == [(330, 330, False), (660, 330, False)]  # a year ago would nearly be the first again
+    assert cuts(799, 365) == [(365, 365, True), (266, 266, False)]  # a whole year knows all seasons
+    assert cuts(999, 365) == [(365, 365, True), (730, 365, True)]
+    assert cuts(10, 365) == []
 
 
 def test_a_sample_is_the_same_each_time_and_keeps_whole_customers() -> None:
