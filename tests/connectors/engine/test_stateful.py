@@ -6,12 +6,10 @@ import os
 import shutil
 import sqlite3
 import tempfile
-from contextlib import contextmanager
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-from unittest.mock import patch
 
 from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
@@ -20,7 +18,6 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition,
 from connectors.engine.audience import Account, AudienceRequest, ValueBand
 from connectors.engine.forget import forget
 from connectors.engine.identity import IdentityRules
-from connectors.engine.journal import Journal
 from connectors.engine.leftover import Lifecycle
 from connectors.errors import (
     ConfigurationError,
@@ -30,11 +27,11 @@ from connectors.errors import (
     RetriableError,
     RowsRejectedError,
 )
+from tests.connectors.engine.dying import Killed, dying
 from tests.connectors.engine.platform import LIMITS, Shelf
 from tests.connectors.engine.world import LOOSE, Person, World, person, row
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from datetime import datetime
 
     from connectors.engine.outcome import PushOutcome
@@ -62,10 +59,6 @@ ERRORS = (
 BAND = ValueBand()
 
 
-class Killed(BaseException):
-    """The process is gone."""
-
-
 class Watch:
     """The machine's clock: the true time, or wrong by `off`."""
 
@@ -88,23 +81,6 @@ class Machine(World):
     def clock(self) -> Any:
         """The machine's clock."""
         return self.watch
-
-
-@contextmanager
-def dying(commit: int, error: type[BaseException]) -> Iterator[None]:
-    """The block's journal commits fail from number `commit` (from 1) on: killed, or no room on the disk."""
-    left = commit
-    usual = Journal.commit
-
-    def count(journal: Journal) -> None:
-        nonlocal left
-        left -= 1
-        if left <= 0:
-            raise error("no room on the disk")
-        usual(journal)
-
-    with patch.object(Journal, "commit", count):
-        yield
 
 
 class Nights(RuleBasedStateMachine):
