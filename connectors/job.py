@@ -20,6 +20,7 @@ from connectors import (
     retention,
     scored,
     sources,
+    suppression,
     translate,
     writeback,
 )
@@ -252,13 +253,12 @@ def planned(
 ) -> Iterator[Plan]:
     """The plan; the members' work files exist until the block ends."""
     shown("matching members", 0, 0)
-    listed = settings.sources.suppression
     members = build_members(
         judged.scores,
         judged.contacts,
         ledger=ledger,
         work=_work(settings),
-        suppressed=sources.suppression(listed, settings.folder) if listed else (),
+        suppressed=people.joined(suppression.customers(settings, judged.contacts, now().year), Archive.of(settings)),
         also_strict=settings.consent.also_needed_in,
     )
     try:

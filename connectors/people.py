@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
     from clv_core.transactions import Transactions
-    from connectors.archive import Archive
+    from connectors.archive import Archive, Run
     from connectors.config import Settings
 
 CONSENTS = ("consent_ad_user_data", "consent_ad_personalization", "do_not_sell")
@@ -47,13 +47,23 @@ def everyone(ids: Collection[str], archive: Archive) -> list[str]:
     """These customer ids and all others that earlier runs joined to the same people: who is erased is erased whole."""
     found = set(ids)
     for run in archive.runs():
-        links = run.table("people")
-        if links is None:
-            continue
-        rows = links.to_pylist()
-        persons = {row["person_id"] for row in rows if row["customer_id"] in found}
-        found |= persons | {row["customer_id"] for row in rows if row["person_id"] in persons}
+        found = _joined(found, run)
     return sorted(found)
+
+
+def joined(ids: Collection[str], archive: Archive) -> list[str]:
+    """These customer ids and all that the newest run joined to the same people."""
+    newest = archive.last("people")
+    return sorted(set(ids) if newest is None else _joined(set(ids), newest))
+
+
+def _joined(ids: set[str], run: Run) -> set[str]:
+    links = run.table("people")
+    if links is None:
+        return ids
+    rows = links.to_pylist()
+    persons = {row["person_id"] for row in rows if row["customer_id"] in ids}
+    return ids | persons | {row["customer_id"] for row in rows if row["person_id"] in persons}
 
 
 def _orders(checked: Transactions, links: pa.Table) -> Transactions:

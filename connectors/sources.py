@@ -66,7 +66,6 @@ ENGAGEMENT: dict[str, tuple[str, ...]] = {
     "message": ("campaign",),
 }
 RATES: dict[str, tuple[str, ...]] = {"date": ("day",), "currency": (), "rate": ()}
-SUPPRESSION: dict[str, tuple[str, ...]] = {"customer_id": ("customer", "user_id", "id")}
 
 
 def contacts(source: TableSource, folder: Path) -> pa.Table:
@@ -132,6 +131,8 @@ def table(source: TableSource, folder: Path, columns: Mapping[str, tuple[str, ..
     connection, relation = _open(source, folder)
     types = {name: kind for name, kind, *_ in connection.execute(f"DESCRIBE {relation}").fetchall()}
     names = _match(types, columns, source, needed)
+    if not names:
+        raise _missing(next(iter(columns)), types, source)
     chosen = ", ".join(f'CAST("{theirs}" AS VARCHAR) AS {ours}' for ours, theirs in names.items())
     return _arrow(connection, f"SELECT {chosen} FROM {relation}")
 
@@ -139,11 +140,6 @@ def table(source: TableSource, folder: Path, columns: Mapping[str, tuple[str, ..
 def engagement(source: TableSource, folder: Path) -> pa.Table:
     """Engagement events: customer_id, at, kind (and tactic, message where given)."""
     return table(source, folder, ENGAGEMENT, ("customer_id", "at", "kind"))
-
-
-def suppression(source: TableSource, folder: Path) -> frozenset[str]:
-    """The ids of customers who must never be in an audience."""
-    return frozenset(table(source, folder, SUPPRESSION, ("customer_id",)).column("customer_id").to_pylist())
 
 
 def rates(source: TableSource, folder: Path) -> pa.Table:
@@ -203,7 +199,7 @@ def _open(source: TableSource, folder: Path) -> tuple[duckdb.DuckDBPyConnection,
 def _csv_reader(source: TableSource, folder: Path) -> str:
     """The call that reads a CSV, or several of one form."""
     path = _file(source, folder)
-    known = {plain(name) for columns in (CONTACTS, ENGAGEMENT, RATES, SUPPRESSION) for name in _names(columns)}
+    known = {plain(name) for columns in (CONTACTS, ENGAGEMENT, RATES) for name in _names(columns)}
     return csv_sql(
         Path(sorted(glob.glob(str(path)))[0]),
         known | {plain(one) for one in source.columns.values()},
@@ -286,7 +282,7 @@ def _match(
 
 
 def _missing(name: str, types: Mapping[str, str], source: TableSource) -> ConfigurationError:
-    known = {one for columns in (CONTACTS, ENGAGEMENT, RATES, SUPPRESSION) for one in _names(columns)}
+    known = {one for columns in (CONTACTS, ENGAGEMENT, RATES) for one in _names(columns)}
     # without one name that we know, the first line may be a person's row: it is not repeated
     headed = any(one.lower().strip() in known for one in types)
     has = f"the table has: {', '.join(types)}" if headed else "no column name is known: is the first line a header?"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING, Any
 
-from connectors import claims, scored, sources, writeback
+from connectors import claims, scored, sources, suppression, writeback
 from connectors.protocol import Check
 
 if TYPE_CHECKING:
@@ -75,7 +75,7 @@ def others(settings: Settings) -> dict[str, Callable[[], list[Check]]]:
     source, folder = settings.sources, settings.folder
     looks: dict[str, Callable[[], Any]] = {
         "engagement": lambda: sources.engagement(source.engagement, folder).num_rows if source.engagement else 0,
-        "suppression": lambda: len(sources.suppression(source.suppression, folder)) if source.suppression else 0,
+        "suppression": lambda: len(suppression.listed(source.suppression, folder)) if source.suppression else 0,
         "rates": lambda: sources.rates(source.rates, folder).num_rows if source.rates else 0,
     }
     found: dict[str, Callable[[], list[Check]]] = {
