@@ -52,16 +52,14 @@ def sandboxes(
 
 
 @click.command("sandbox")
-@click.option(
-    "--platform", "only", multiple=True, type=click.Choice(sorted(PORTS)), help="Only this platform (may be repeated)."
-)
+@click.option("--platform", "only", multiple=True, help="Only this platform (may be repeated); also one of your own.")
 @click.option("--state", type=click.Path(file_okay=False, path_type=Path), help="Keep what the sandboxes hold in this folder.")
 @click.option(
     "--campaigns",
     type=click.Path(dir_okay=False, exists=True, path_type=Path),
     help="Campaign rows to report (JSON by platform; default: the demo's).",
 )
-@click.option("--free-ports", is_flag=True, help="Any free ports instead of 8801 to 8806.")
+@click.option("--free-ports", is_flag=True, help="Any free ports instead of 8801 to 8806 (which only the three have).")
 @json_option
 def sandbox_command(only: tuple[str, ...], state: Path | None, campaigns: Path | None, free_ports: bool, as_json: bool) -> int:
     """Serve local stand-ins of the platforms, as strict as the real ones, until stopped (Ctrl-C).

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import dataclasses
 import importlib
+import json
+import os
+import re
 import subprocess
 import sys
+import urllib.request
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,7 +18,7 @@ import pytest
 
 from connectors import registry
 from connectors.errors import OutcomeUnknownError, RemovalRefusedError, RetriableError, SyncError
-from connectors.protocol import Receipt
+from connectors.protocol import Capabilities, IdentifierField, Receipt
 from connectors.testing import ConnectorSuite, Rig
 
 if TYPE_CHECKING:
@@ -36,7 +41,9 @@ def pigeon(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
     sys.path.insert(0, str(folder))
     importlib.invalidate_caches()
     assert "pigeon" in registry.names()
-    yield registry.platform("pigeon")
+    found = registry.platform("pigeon")
+    found.site = folder  # type: ignore[attr-defined]
+    yield found
     sys.path.remove(str(folder))
     for name in [name for name in sys.modules if name.partition(".")[0] == "pigeon"]:
         del sys.modules[name]
@@ -185,3 +192,52 @@ def test_the_contract_catches_a_careless_connector(
         more = {"caplog": caplog}
     with pytest.raises((AssertionError, pytest.fail.Exception, ValueError)):
         getattr(ConnectorSuite(), test)(rig, **more)
+
+
+def test_the_page_on_adding_a_platform_shows_this_very_code() -> None:
+    """Whoever follows the page literally has what this test runs: an example that isn't run goes stale."""
+    page = (PACKAGE.parents[2] / "docs" / "adding-a-platform.md").read_text()
+    shown = {kind: re.findall(rf"```{kind}\n(.*?)```", page, re.DOTALL) for kind in ("python", "toml")}
+    assert len(shown["python"]) == len(shown["toml"]) == 1
+    assert shown["python"][0].strip() in Path(__file__).read_text()
+    assert shown["toml"][0].strip() in (PACKAGE / "pyproject.toml").read_text()
+    files = re.findall(r"^pigeon/(\w+\.py)", page, re.MULTILINE)
+    assert sorted(files) == sorted(one.name for one in (PACKAGE / "pigeon").glob("*.py"))
+
+
+def test_every_name_that_the_page_uses_exists() -> None:
+    """Dotted names are modules and their members, capabilities are fields, and suites can be imported."""
+    page = (PACKAGE.parents[2] / "docs" / "adding-a-platform.md").read_text()
+    words = set(re.findall(r"`([A-Za-z_.]+)(?:\([^`]*\))?`", page))
+    for name in sorted(one for one in words if one.startswith("connectors.")):
+        module, _, member = name.rpartition(".")
+        try:
+            importlib.import_module(name)
+        except ModuleNotFoundError:
+            assert hasattr(importlib.import_module(module), member), name
+    suites = [one for one in words if one.endswith("Suite")]
+    assert len(suites) >= 5
+    assert all(hasattr(importlib.import_module("connectors.testing"), one) for one in suites)
+    fields = {one.name for one in dataclasses.fields(Capabilities)} | {one.name for one in dataclasses.fields(IdentifierField)}
+    named = set(
+        "settles operations lookalikes results removal_floor value_batch_rows click_parameters renames shares foresees "
+        "maximum_audiences lookalike_refresh_days predicted_values identifies opt_in".split()
+    )
+    assert named <= fields
+    assert all(re.search(rf"`(Capabilities\.)?{one}[`=,]", page) or one in ("removal_floor",) for one in named)
+
+
+def test_its_stand_in_is_served_by_the_command(pigeon: Any) -> None:
+    """`clvsync sandbox --platform` takes any installed platform and says which there are."""
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(pigeon.site), str(PACKAGE.parents[2])])}
+    command = [sys.executable, "-m", "connectors.cli", "sandbox", "--platform"]
+    with subprocess.Popen([*command, "pigeon", "--json"], stdout=subprocess.PIPE, text=True, env=environment) as served:
+        assert served.stdout is not None
+        address = json.loads(served.stdout.readline())["pigeon"]["address"]
+        with urllib.request.urlopen(f"{address}/_sandbox/state", timeout=30) as answer:
+            assert json.load(answer)["audiences"] == {}
+        served.terminate()
+        assert served.wait(timeout=30) == 0
+    refused = subprocess.run([*command, "crow"], capture_output=True, text=True, env=environment, check=False)
+    assert refused.returncode == 2
+    assert "pigeon" in refused.stderr
