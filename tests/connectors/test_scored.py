@@ -8,9 +8,11 @@ from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
 import pytest
 from click.testing import CliRunner
 
+from connectors import paperwork
 from connectors.archive import Archive
 from connectors.cli import commands
 from connectors.config import load
@@ -102,3 +104,19 @@ def test_stages_follow_the_config(folder: Path, tmp_path: Path) -> None:
     (tmp_path / "config" / "model.yaml").write_text(MODEL + "stages: {lapsed_alive: 0.6}\n")
     with pytest.raises(ConfigurationError, match=r"model.yaml:4:1: stages: lapsed comes after at risk"):
         load(tmp_path / "config")
+
+
+def test_a_run_on_the_same_input_moves_nobody(tmp_path: Path) -> None:
+    archive, facts = Archive(tmp_path), dict.fromkeys(paperwork.FACTS) | {"fingerprint": "same"}
+    first, second = (archive.start(datetime(2024, 1, day, tzinfo=UTC)) for day in (1, 2))
+    rows = {"customer_id": ["a", "b"], "tier": ["high", "low"], "clv": [9.0, 1.0]}
+    first.keep("scores", pa.table(rows))
+    first.keep("movements", pa.table({"from_tier": ["low"], "to_tier": ["high"], "customers": [1], "clv": [9.0]}))
+    first.note(**facts)
+    assert paperwork.take_over(second, first, "other") is None
+    assert paperwork.take_over(second, first, "same") is not None
+    moved = second.table("movements")
+    assert moved is not None
+    assert [(row["from_tier"], row["to_tier"], row["customers"]) for row in moved.to_pylist()] == [
+        ("high", "high", 1), ("low", "low", 1),
+    ]  # fmt: skip
