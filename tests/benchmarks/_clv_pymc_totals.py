@@ -18,10 +18,7 @@ from pymc_extras.prior import Prior
 from pymc_marketing.clv import BetaGeoModel, GammaGammaModel, ParetoNBDModel
 
 warnings.filterwarnings("ignore")
-FLAT = {
-    "bg": {name: Prior("HalfFlat") for name in ("r", "alpha", "a", "b")},
-    "pareto": {name: Prior("HalfFlat") for name in ("r", "alpha", "s", "beta")},
-}
+FLAT = {"bg": {name: Prior("HalfFlat") for name in ("r", "alpha", "a", "b")}}  # Pareto/NBD's sampling doesn't end with them
 KINDS = {"bg": BetaGeoModel, "pareto": ParetoNBDModel}
 NAMES = {"bg": ("r", "alpha", "a", "b"), "pareto": ("r", "alpha", "s", "beta"), "gg": ("p", "q", "v")}
 SAMPLING = {"cores": 2, "random_seed": 7, "progressbar": False}
