@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from connectors.errors import FatalError, OutcomeUnknownError
 from connectors.protocol import AudienceState, AudienceStatus
-from connectors.tiktok.codes import MISSING
+from connectors.tiktok.codes import EXPLAINED, MISSING
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -188,7 +188,7 @@ class Directory:
         raise lost
 
     def delete(self, audience_id: str, path: str) -> None:
-        """Nothing: the audience is gone, also when it was gone before."""
+        """Nothing: the audience is gone, also when it was gone before. TikTok keeps one that ad groups use."""
         body: dict[str, Any] = {"advertiser_id": self.advertiser_id}
         try:
             if path == "stream":
@@ -196,5 +196,12 @@ class Directory:
             else:
                 self.client.post("/dmp/custom_audience/delete/", {**body, "custom_audience_ids": [audience_id]})
         except FatalError as error:
+            if error.code == str(EXPLAINED):
+                raise FatalError(
+                    error.message,
+                    remedy="disconnect the audience from its ad groups in TikTok Ads Manager, then run again",
+                    platform="tiktok",
+                    code=error.code,
+                ) from None
             if error.code != str(MISSING):
                 raise

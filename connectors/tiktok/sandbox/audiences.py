@@ -120,6 +120,7 @@ class Audiences:
         self.validity_hours = 24.0  # 0 to 48
         self.match_rates: dict[str, float] = {"EMAIL": 1.0, "PHONE": 1.0, "MAID": 1.0, "IDFA": 1.0, "AAID": 1.0}
         self.held: dict[str, Held] = {}
+        self.applied: set[str] = set()  # audiences that ad groups use
         self._last = 7_300_000_000_000_000_000
 
     def new_id(self) -> str:
@@ -241,11 +242,16 @@ class Audiences:
             found.append({"audience_details": one.details(now, "type", owner), "audience_history": history})
         return {"list": found}
 
+    def unused(self, audience: Held) -> None:
+        """Nothing, or the refusal of an audience that an ad group uses."""
+        if audience.id in self.applied:
+            raise RefusalError(40002, "The audience is applied to ad groups. Disconnect it from them first.")
+
     def delete(self, body: Mapping[str, Any], owner: str) -> list[str]:
         """The ids that are gone."""
         wanted = texts(body, "custom_audience_ids")
         for audience_id in wanted:
-            self.own(audience_id, owner)
+            self.unused(self.own(audience_id, owner))
         for audience_id in wanted:
             del self.held[audience_id]
         return wanted

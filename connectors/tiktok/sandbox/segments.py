@@ -34,6 +34,7 @@ class Segments:
             found = self.audiences.own(identifier(body, "delete_audience_id"), owner)
             if found.kind != STREAM:
                 raise RefusalError(40002, "delete_audience_id: only partner audiences.")
+            self.audiences.unused(found)
             del self.audiences.held[found.id]
             return {"audience_id": found.id}, "delete"
         name = text(body, "custom_audience_name", longest=1000)

@@ -10,6 +10,7 @@ import pytest
 from connectors.engine.audience import Account, AudienceRequest
 from connectors.engine.forget import forget
 from connectors.engine.identity import IdentityRules
+from connectors.engine.page import words
 from connectors.engine.status import status
 from connectors.errors import RemovalRefusedError
 from connectors.protocol import AudienceState, LookalikeSpec, Operation
@@ -250,3 +251,27 @@ def test_accounts_that_config_names_may_use_a_ready_audience(tmp_path: Path) -> 
     assert shared()[3:] == [("share", ["7", "9"])], "one made anew is shared again"
     world.shelf.share_with = ()
     assert "no longer shared" in world.push(PEOPLE).audiences[0]["notes"]
+
+
+@pytest.mark.parametrize(
+    ("row", "text"),
+    [
+        ({"name": "L", "countries": ["US", "CA"], "size": "narrow", "state": "waiting"}, "L (US, CA; narrow): waiting"),
+        (
+            {"name": "L", "countries": ["US"], "size": 0.01, "state": "made", "platform_state": "too_small", "detail": "why"},
+            "L (US; 0.01): made, too small there; why",
+        ),
+        (
+            {
+                "name": "L",
+                "state": "made",
+                "size_lower": 2_000_000,
+                "size_upper": 2_200_000,
+                "refreshed_at": "2026-11-20T03:00:00",
+            },
+            "L: made, 2,000,000 to 2,200,000 people, refreshed 2026-11-20",
+        ),
+    ],
+)
+def test_the_page_says_it_in_words(row: dict[str, Any], text: str) -> None:
+    assert words.lookalike(row) == text

@@ -8,7 +8,7 @@ from datetime import timedelta
 import pytest
 
 from connectors.errors import FatalError, NotReadyError, OutcomeUnknownError, RemovalRefusedError
-from connectors.protocol import AudienceState, Operation, Receipt
+from connectors.protocol import AudienceSpec, AudienceState, Operation, Receipt
 from connectors.tiktok.connector import TikTokConnector
 
 from .conftest import ADVERTISER, Connect, Recorded, batch, digests, exclusion, held, made, people, seed
@@ -300,3 +300,17 @@ def test_eleven_accounts_are_two_calls(sandbox: Recorded, tiktok: TikTokConnecto
     handle = made(tiktok, sandbox)
     tiktok.share(handle, [str(7_000_000_000_000_000_010 + n) for n in range(11)])
     assert [len(one["shared_advertiser_ids"]) for one in sandbox.bodies("/share/")] == [10, 1]
+
+
+@pytest.mark.parametrize("spec", [seed(), exclusion()])
+def test_an_audience_that_ad_groups_use_is_kept_and_that_is_said(
+    sandbox: Recorded, tiktok: TikTokConnector, spec: AudienceSpec
+) -> None:
+    handle = made(tiktok, sandbox) if not spec.exclusion else tiktok.find_or_create(spec)
+    sandbox.audiences.applied = {handle.remote_id}
+    with pytest.raises(FatalError, match=r"applied to ad groups.*disconnect the audience from its ad groups"):
+        tiktok.delete(handle)
+    assert handle.remote_id in sandbox.state()["audiences"]
+    sandbox.audiences.applied = set()
+    tiktok.delete(handle)
+    assert sandbox.state()["audiences"] == {}
