@@ -108,8 +108,9 @@ def gate(result: Backtest, rules: GateRules) -> GateResult:
             f"nobody spent anything, net of refunds, in the {result.horizon_days} days after {result.split}: no way to judge"
         )
     elif not rules.total_low <= row["bias"] <= rules.total_high:
+        low, high = row["intervals"].get("bias", (row["bias"], row["bias"]))
         reasons.append(
-            f"{row['model']} predicted {row['bias']:.2f} of the realised total; "
+            f"{row['model']} predicted {row['bias']:.2f} of the realised total (chance: {low:.2f} to {high:.2f}); "
             f"the gate allows {rules.total_low:g} to {rules.total_high:g}"
         )
     return GateResult(not reasons, tuple(reasons))

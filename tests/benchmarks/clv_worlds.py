@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 
 from clv_core.heuristics import past_spend, rfm
 from clv_core.metrics import metrics
+from clv_core.score_settings import GateRules
 from clv_core.transactions import Transactions, check_orders
 from clv_core.windows import Window, window
 from tests.benchmarks.clv_accuracy import ours, published
@@ -142,6 +143,11 @@ def _summary(found: list[Judged]) -> None:
         print(
             f"total of {name:16s} within 10%: {near[0]:4.0%}, within 20%: {near[1]:4.0%}, median off by {np.median(known):.1%}"
         )
+    rules = GateRules()
+    total = [not rules.total_low <= one.figures["ours"]["bias"] <= rules.total_high for one in found]
+    order = [one.worse.get("top20_capture") == "past_spend" for one in found]
+    where = sorted({f"{one.world} ({one.split:g})" for one, stop in zip(found, total, strict=True) if stop})
+    print(f"the gate would stop {sum(order)} for their order and {sum(total)} for their total: {', '.join(where) or 'none'}")
 
 
 if __name__ == "__main__":

@@ -138,7 +138,8 @@ def test_gate_reasons(tested: Backtest) -> None:
     assert gate(tested, GateRules(total_low=0.1, total_high=10)).passed
     wrong_level = gate(tested, GateRules(total_low=row["bias"] + 0.1, total_high=row["bias"] + 0.2))
     assert not wrong_level.passed
-    assert "realised total" in wrong_level.reasons[0]
+    low, high = row["intervals"]["bias"]
+    assert f"{row['bias']:.2f} of the realised total (chance: {low:.2f} to {high:.2f})" in wrong_level.reasons[0]
     worse = {**row, "versus_past_spend": {"top20_capture": [-0.2, -0.1]}}
     table = [worse if one is row else one for one in tested.models]
     closed = gate(replace(tested, models=table), GateRules(total_low=0.1, total_high=10))
