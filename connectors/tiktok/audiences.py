@@ -138,6 +138,11 @@ class Directory:
         """Own, unexpired audiences of exactly this name on one of these paths, oldest first."""
         return [one for one in self.live(*paths) if one.name == name]
 
+    def expired(self, name: str, *paths: str) -> list[Audience]:
+        """Own audiences of exactly this name whose life is over: TikTok allows nothing but their deletion."""
+        now = self.now()
+        return [one for one in self.listed() if one.name == name and one.own and one.path in paths and one.expired(now)]
+
     def live(self, *paths: str) -> list[Audience]:
         """Own, unexpired audiences on one of these paths, oldest first."""
         now = self.now()

@@ -148,6 +148,9 @@ class TikTokConnector:
         found = self._directory.named(spec.name, "file", "stream")
         if found:
             return replace(handle, remote_id=found[0].id, path=found[0].path)
+        for old in self._directory.expired(spec.name, "file", "stream"):
+            # it counts against the account's 400; and where only this machine's clock says so, its members must not stay
+            self._directory.delete(old.id, old.path)
         if spec.exclusion:
             return replace(handle, remote_id=self._segments.create(spec.name), path="stream")
         return replace(handle, path="file")

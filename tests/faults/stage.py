@@ -6,6 +6,7 @@ import json
 import re
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -55,9 +56,13 @@ def settings_of(name: str, addresses: dict[str, str]) -> Any:
     return platform_of(name).settings.model_validate(block)
 
 
-def connect(name: str, addresses: dict[str, str], now: Callable[[], datetime] = utc_now) -> Connector:
-    """A connector that never sleeps."""
+def connect(
+    name: str, addresses: dict[str, str], now: Callable[[], datetime] = utc_now, *, timeout: float | None = None
+) -> Connector:
+    """A connector that never sleeps; `timeout`: the seconds it waits for an answer."""
     settings = settings_of(name, addresses)
+    if timeout is not None:
+        settings = settings.model_copy(update={"timeout_seconds": timeout})
     return platform_of(name).connect(settings, settings.accounts[0], now=now, sleep=lambda seconds: None)  # type: ignore[call-arg]
 
 
@@ -80,14 +85,17 @@ class Stage:
     addresses: dict[str, str]
     count: int = 0
     requests: Sequence[AudienceRequest] = field(default_factory=tuple)
+    timeout: float | None = None
+    off: timedelta = timedelta()
+    """How wrong the machine's clock is."""
 
     def __post_init__(self) -> None:
         self.requests = self.requests or (request_of(self.name),)
         self.ledger: Ledger = open_ledger(self.folder / "state")
 
     def now(self) -> datetime:
-        """The sandbox's time."""
-        moment: datetime = self.sandbox.clock.now()
+        """The machine's time: the sandbox's, unless it is wrong."""
+        moment: datetime = self.sandbox.clock.now() + self.off
         return moment
 
     def push(self, people: Sequence[Person], *, force: str | None = None, **options: Any) -> PushOutcome:
@@ -95,7 +103,7 @@ class Stage:
         self.count += 1
         work = self.folder / f"work{self.count}"
         members = build_members(scores(people), contacts(people), ledger=self.ledger, work=work)
-        connector = connect(self.name, self.addresses, self.now)
+        connector = connect(self.name, self.addresses, self.now, timeout=self.timeout)
         small_batches(connector)
         try:
             account = Account(connector, IdentityRules())

@@ -237,6 +237,7 @@ def test_an_expired_audience_is_made_anew(sandbox: Recorded, tiktok: TikTokConne
     sandbox.clock.advance(hours=24 * 60)
     assert tiktok.status(handle).state is AudienceState.MISSING
     assert tiktok.find_or_create(seed(), handle.remote_id).remote_id == ""
+    assert sandbox.state()["audiences"] == {}, "the expired one is deleted: nothing else may be done with it"
 
 
 def test_not_usable_after_48_hours_without_a_word_is_too_small(sandbox: Recorded, connect: Connect) -> None:
