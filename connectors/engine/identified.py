@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections import deque
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -16,7 +17,7 @@ from connectors.engine.snapshots import recipe_fields
 from connectors.engine.tables import name, open_tables
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Iterator, Sequence
     from pathlib import Path
 
     import duckdb
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
     from connectors.engine.identity import IdentityRules
     from connectors.engine.members import Members
     from connectors.protocol import Recipe
+
+THREADS = 2
 
 
 @dataclass
@@ -37,7 +40,7 @@ class Identified:
 
 
 def identify_members(members: Members, recipe: Recipe, rules: IdentityRules) -> Identified:
-    """All members identified as the recipe says, in chunks; flat memory."""
+    """All members identified as the recipe says, in chunks, by THREADS at a time; flat memory."""
     mark = hashlib.blake2b(f"{recipe!r} {rules!r}".encode(), digest_size=8).hexdigest()
     path = members.work / f"identified-{mark}.pieces"
     report = IdentityReport()
@@ -45,16 +48,25 @@ def identify_members(members: Members, recipe: Recipe, rules: IdentityRules) -> 
     connection = open_tables(members.work)
     try:
         with KeptValues(members.work / f"judged-{mark}.pieces", members.key) as kept:
-            shared = count_shared(iter(members.pieces()), recipe, rules, kept.keep)
+            shared = count_shared(members.pieces(), recipe, rules, kept.keep, threads=THREADS)
             known = kept.again() if rules.shared_limit else None
+            begun: deque[pa.RecordBatch] = deque()
+            pieces = _noted(members.pieces(), begun)
             with PieceWriter(path, schema, members.key, lasting=False) as writer:
-                for piece in members.pieces():
-                    for found in identify_batches([piece], recipe, rules, report, shared=shared, known=known):
-                        if found.num_rows:
-                            writer.write(_keyed(connection, found, piece, schema))
+                for found in identify_batches(pieces, recipe, rules, report, threads=THREADS, shared=shared, known=known):
+                    piece = begun.popleft()
+                    if found.num_rows:
+                        writer.write(_keyed(connection, found, piece, schema))
     finally:
         connection.close()
     return Identified(path, recipe.columns(), writer.rows, report)
+
+
+def _noted(pieces: Iterable[pa.RecordBatch], begun: deque[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+    """The pieces; each waits in `begun` for what becomes of it."""
+    for piece in pieces:
+        begun.append(piece)
+        yield piece
 
 
 def _keyed(

@@ -91,14 +91,16 @@ def identify_batches(
     """As `identify`, a chunk at a time in flat memory, for contacts with one row per customer.
 
     `report` is filled as the batches are read. `shared` comes from `count_shared` over the same chunks; None drops nothing.
-    `known`: the values that `count_shared` kept, of chunks no larger than CHUNK_ROWS; with them, one thread only.
+    `known`: the values that `count_shared` kept of these chunks, which are then no larger than CHUNK_ROWS.
     """
     rules = checked_default(rules)
+    twice = [one for one in recipe.fields if known is not None and counted(one)]
 
-    def one(batch: pa.RecordBatch) -> tuple[pa.RecordBatch, IdentityReport]:
-        return laid_out(*_judged(batch, recipe, rules, known), recipe, shared)
+    def work(given: tuple[pa.RecordBatch, Iterator[Judged]]) -> tuple[pa.RecordBatch, IdentityReport]:
+        return laid_out(*_judged(given[0], recipe, rules, given[1] if twice else None), recipe, shared)
 
-    for found, counts in in_order(_small(batches), one, threads):
+    chunks = ((batch, iter([next(known) for _ in twice] if known else [])) for batch in _small(batches))
+    for found, counts in in_order(chunks, work, threads):
         report.add(counts)
         yield found
 

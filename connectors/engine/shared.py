@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from connectors.engine.contact_columns import Contacts, checked_default
+from connectors.engine.in_order import in_order
 from connectors.engine.judged import judge
 
 if TYPE_CHECKING:
@@ -92,7 +93,12 @@ def counted(field: IdentifierField) -> bool:
 
 
 def count_shared(
-    batches: Iterable[pa.RecordBatch], recipe: Recipe, rules: IdentityRules, keep: Callable[[Judged], None] | None = None
+    batches: Iterable[pa.RecordBatch],
+    recipe: Recipe,
+    rules: IdentityRules,
+    keep: Callable[[Judged], None] | None = None,
+    *,
+    threads: int = 1,
 ) -> SharedIdentifiers:
     """The counters over all chunks, for `identify` and `identify_batches` to drop what too many people have.
 
@@ -100,14 +106,16 @@ def count_shared(
     """
     rules = checked_default(rules)
     shared = SharedIdentifiers(rules.shared_limit)
-    for batch in batches if rules.shared_limit else ():
+
+    def work(batch: pa.RecordBatch) -> list[Judged]:
         contacts = Contacts.of(batch)
-        for field in recipe.fields:
-            if counted(field):
-                judged = judge(contacts, field, rules)
-                shared.add(judged)
-                if keep is not None:
-                    keep(judged)
+        return [judge(contacts, field, rules) for field in recipe.fields if counted(field)]
+
+    for fields in in_order(batches if rules.shared_limit else (), work, threads):
+        for judged in fields:
+            shared.add(judged)
+            if keep is not None:
+                keep(judged)
     return shared
 
 

@@ -32,7 +32,7 @@ RULES = ("email_plain", "phone_digits", "name_meta", "name_meta", "city_meta", "
 def main() -> None:
     """Nothing: ratios are printed. Each part runs in a process of its own, pinned to one core."""
     threads = dict.fromkeys(("POLARS_MAX_THREADS", "OMP_NUM_THREADS", "OMP_THREAD_LIMIT"), "1")
-    for part in ("small", "large", "1", "10", "digests"):
+    for part in ("small", "large", "counted", "1", "10", "digests"):
         command = [sys.executable, "-m", "tests.benchmarks.identity_speed", part]
         done = subprocess.run(command, env=os.environ | threads, stdout=subprocess.PIPE, text=True, check=True)
         print(shown(part, json.loads(done.stdout)), flush=True)
@@ -44,6 +44,11 @@ def shown(part: str, found: dict[str, float]) -> str:
         ours, others = found["polars-hash"], {name: rate for name, rate in found.items() if name != "polars-hash"}
         compared = ", ".join(f"{ours / rate:.1f} x {name} ({rate:,.0f})" for name, rate in others.items())
         return f"digests to 32-byte columns, e-mails per CPU second: polars-hash {ours:,.0f} = {compared}"
+    if part == "counted":
+        said = ", ".join(f"{name} {found[name] / found['alone'] - 1:+.0%}" for name in ("kept", "twice"))
+        return (
+            f"counting shared identifiers over all chunks first, CPU beside identity alone: {said} (kept: as the engine does)"
+        )
     if part.isdigit():
         return f"identity, {int(found['rows']):,} rows in chunks: {found['megabytes']:.0f} MB above the input (limit 300)"
     lines = [
@@ -90,6 +95,39 @@ def speed(size: str) -> dict[str, float]:
     kept: list[Any] = []
     ours = _rate(ROWS, lambda: kept.append(identify(contacts, recipe(), IdentityRules())))
     return {"ours": ours, "sdk": sdk, "raw": raw, "megabytes": _peak() - before}
+
+
+def counted() -> dict[str, float]:
+    """CPU seconds for chunks of members: identity alone, with shared identifiers counted before, and when that hashes twice."""
+    import tempfile
+    from pathlib import Path
+
+    import pyarrow as pa
+
+    from connectors.engine.identity import IdentityReport, IdentityRules, count_shared, identify_batches
+    from connectors.engine.kept import KeptValues
+
+    rows = 262_144
+    batches = pa.table({"customer_id": [str(n) for n in range(rows)], **people(rows, "large")}).to_batches(65_536)
+    rules, wanted = IdentityRules(), recipe()
+
+    def alone() -> None:
+        for _ in identify_batches(batches, wanted, rules, IdentityReport()):
+            pass
+
+    def twice() -> None:
+        shared = count_shared(batches, wanted, rules)
+        for _ in identify_batches(batches, wanted, rules, IdentityReport(), shared=shared):
+            pass
+
+    def kept() -> None:
+        with tempfile.TemporaryDirectory() as folder, KeptValues(Path(folder) / "kept", os.urandom(32)) as values:
+            shared = count_shared(batches, wanted, rules, values.keep)
+            for _ in identify_batches(batches, wanted, rules, IdentityReport(), shared=shared, known=values.again()):
+                pass
+
+    alone()  # imports and metadata are not what is measured
+    return {work.__name__: min(rows / _rate(rows, work) for _ in range(3)) for work in (alone, kept, twice)}
 
 
 def digests() -> dict[str, float]:
@@ -157,4 +195,6 @@ def _peak() -> float:
 if __name__ == "__main__":
     os.sched_setaffinity(0, {max(os.sched_getaffinity(0))})
     wanted = sys.argv[1]
-    print(json.dumps(memory(int(wanted)) if wanted.isdigit() else digests() if wanted == "digests" else speed(wanted)))
+    parts: dict[str, Callable[[], dict[str, float]]] = {"digests": digests, "counted": counted}
+    found = memory(int(wanted)) if wanted.isdigit() else parts[wanted]() if wanted in parts else speed(wanted)
+    print(json.dumps(found))
