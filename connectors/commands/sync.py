@@ -174,6 +174,18 @@ def _tell_unreachable(found: Outcome) -> None:
         say(f"{one['platform']} {one['audience']}: {one['note']}")
 
 
+def told(audiences: list[dict[str, Any]]) -> list[str]:
+    """Beside the numbers: notes on audiences, and what has become of their lookalikes."""
+    from connectors.engine.page import words
+
+    lines = []
+    for one in audiences:
+        where = f"{one['platform']} {one['audience']}"
+        lines += [f"{where}: {note}" for note in one["notes"]]
+        lines += [f"{where}: lookalike {words.lookalike(like)}" for like in one["lookalikes"]]
+    return lines
+
+
 def _document(found: Outcome) -> dict[str, Any]:
     return {
         "exit_code": found.exit_code,

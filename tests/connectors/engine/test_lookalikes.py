@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 
+from connectors.commands.sync import told
 from connectors.engine.audience import Account, AudienceRequest
 from connectors.engine.forget import forget
 from connectors.engine.identity import IdentityRules
@@ -275,3 +276,12 @@ def test_accounts_that_config_names_may_use_a_ready_audience(tmp_path: Path) -> 
 )
 def test_the_page_says_it_in_words(row: dict[str, Any], text: str) -> None:
     assert words.lookalike(row) == text
+
+
+def test_a_push_tells_notes_and_lookalikes(tmp_path: Path) -> None:
+    world = World(tmp_path, Shelf(replace(LIMITS, renames=True)), requests=(REQUEST,))
+    world.push(PEOPLE)
+    world.requests = (replace(REQUEST, title="Seed B"),)
+    lines = told(world.push(PEOPLE).audiences)
+    assert "shelf seed: renamed at the platform, before: 'Seed'" in lines
+    assert lines[-1].startswith("shelf seed: lookalike Seed lookalike US (US; narrow): made, ready there")
