@@ -9,6 +9,7 @@ import click
 
 from connectors.commands.output import config_option, emit, json_option, progress, rows_of, say, show_table
 from connectors.commands.scoring import Day
+from connectors.commands.troubles import troubles
 
 if TYPE_CHECKING:
     from datetime import date
@@ -145,6 +146,8 @@ def _tell(found: Outcome, as_json: bool) -> int:
     for reason in found.refusals:
         say(f"model gate: {reason}")
     show_table("Audiences", SENT, rows_of(found.audiences, SENT))
+    for line in troubles(found):
+        say(line)
     for row in found.audiences:
         for note in row["notes"] if row["care"] else ():
             click.echo(f"{row['platform']} {row['audience']}: {note}")

@@ -23,11 +23,18 @@ class Settings:
 @dataclass
 class Hook:
     told: list[dict[str, Any]] = field(default_factory=list)
-    status: int = 200
+    answers: list[int] = field(default_factory=list)
+    """Statuses that are used up first; 0 drops the connection."""
 
     def __call__(self, request: Request) -> Response:
+        status = self.answers.pop(0) if self.answers else 200
         self.told.append(request.json())
-        return Response(self.status)
+        return Response(status, drop=not status)
+
+
+@pytest.fixture(autouse=True)
+def _no_waits(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(notify, "WAITS", (0.0, 0.0))
 
 
 @pytest.fixture
@@ -90,3 +97,34 @@ def test_a_webhook_that_fails_never_fails_the_run(
 def test_without_a_webhook_nobody_is_told(hook: Hook) -> None:
     assert notify.tell(Settings(Notify()), 1, ["x"], {}) is False  # type: ignore[arg-type]
     assert hook.told == []
+
+
+@pytest.mark.parametrize(
+    ("answers", "calls", "taken"),
+    [
+        ([503, 0], 3, True),
+        ([429], 2, True),
+        ([500, 500, 500], 3, False),
+        ([404], 1, False),
+    ],
+)
+def test_a_passing_fault_of_the_webhook_is_tried_again(hook: Hook, answers: list[int], calls: int, taken: bool) -> None:
+    hook.answers = answers
+    assert notify.tell(settings(), 4, ["x"], {}) is taken
+    assert len(hook.told) == calls
+
+
+def test_what_a_platform_said_is_redacted_in_the_whole_message(hook: Hook) -> None:
+    with notify.watched(settings()) as box:
+        box.append(outcome(1, state="failed", detail="refused: access_token=EAABsecret of mary@example.com"))
+    (told,) = hook.told
+    assert "EAABsecret" not in str(told)
+    assert "mary@" not in str(told)
+    assert told["audiences"][0]["state"] == "failed"
+
+
+def test_an_unexpected_error_is_told_by_its_class_alone(hook: Hook) -> None:
+    with pytest.raises(RuntimeError), notify.watched(settings()):
+        raise RuntimeError("row 3: Mary Leakname, 12 High Street")
+    assert "Leakname" not in str(hook.told)
+    assert "unexpected RuntimeError" in hook.told[0]["text"]

@@ -1,0 +1,45 @@
+"""What stopped a run is said with its remedy, once per account."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from connectors.commands.troubles import troubles
+from connectors.job import Outcome
+
+EXPIRED = "meta 190/463: access token expired (make a new system-user token)"
+
+
+def line(audience: str, **more: Any) -> dict[str, Any]:
+    usual = {
+        "platform": "meta",
+        "account": "1",
+        "state": "done",
+        "detail": "",
+        "exit_code": 0,
+        "guardrail": "",
+        "lookalikes": [],
+    }
+    return {**usual, "audience": audience, **more}
+
+
+def test_an_expired_token_is_said_once_with_its_remedy() -> None:
+    broken = [line(name, state="failed", detail=EXPIRED, exit_code=1) for name in ("seed", "winback")]
+    assert troubles(Outcome(1, audiences=[*broken, line("upsell")])) == [f"meta 1: seed, winback failed: {EXPIRED}"]
+
+
+def test_what_is_pending_and_what_failed_elsewhere_is_said_too() -> None:
+    found = Outcome(
+        1,
+        audiences=[
+            line("seed", state="pending", detail="the audience is being built (the next run goes on from here)"),
+            line("all", guardrail="90% would be removed", exit_code=3, detail="normal"),
+            line("top", detail="normal (status 200)", lookalikes=[{"name": "L", "state": "failed", "detail": "too small"}]),
+        ],
+        pulled={"accounts": [{"platform": "tiktok", "account": "7", "detail": "no permission"}]},
+    )
+    assert troubles(found) == [
+        "meta 1: seed pending: the audience is being built (the next run goes on from here)",
+        "tiktok 7: results could not be pulled: no permission",
+        "meta 1: L: too small",
+    ]
