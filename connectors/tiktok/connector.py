@@ -103,7 +103,7 @@ class TikTokConnector:
         self._deliveries = Deliveries(self._directory, columns, settings.file_type)
         self._segments = Segments(self._directory, columns)
         self._lookalikes = Lookalikes(self._directory, settings.lookalike)
-        self._results = Results(self._client, self.account_id, account.currency, list(settings.purchases), now)
+        self._results = Results(self._client, account, settings, now)
         wanted = account.predicted_value
         self.signal = (
             ValueSignal(wanted.pixel_code, wanted.event, wanted.value, wanted.days, account.currency) if wanted else None

@@ -1,4 +1,4 @@
-"""Campaign results: one row per ad and day, deleted ads too, in the account's currency and time zone.
+"""Campaign results: a row per ad (or ad group, or campaign) and day, deleted ones too, in the account's currency and zone.
 
 `/report/integrated/get/` (docs?id=1740302848100353): at most 30 days a call with `stat_time_day`; deleted ads are hidden
 unless asked for; every number is text, "-" where there is none; more than 20,000 ids are cut off, which only a header tells.
@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import logging
+from dataclasses import dataclass
 from datetime import date, timedelta
 from decimal import Decimal, InvalidOperation
 from typing import TYPE_CHECKING, Any
@@ -20,36 +21,59 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from connectors.tiktok.client import Client
+    from connectors.tiktok.settings import TikTokAccount, TikTokSettings
 
 log = logging.getLogger("connectors.tiktok")
 
 SLICE_DAYS = 30
 PAGE = 1000
 CUT_HEADER = "X-Tt-Ads-Throttle"
-DIMENSIONS = ["ad_id", "stat_time_day"]
-BASE_METRICS = ["spend", "impressions", "clicks", "campaign_id", "campaign_name", "adgroup_id", "currency"]
+BASE_METRICS = ["spend", "impressions", "clicks"]
 # Web, app and shop purchases are separate legs: (count, value). `total_complete_payment_rate` is money, despite its name.
 PURCHASES = {
     "web": ("complete_payment", "total_complete_payment_rate"),
     "app": ("total_purchase", "total_purchase_value"),
     "shop": ("onsite_total_purchase", "onsite_total_purchase_value"),
 }
-ALL_STATUSES = [{"field_name": "ad_status", "filter_type": "IN", "filter_value": json.dumps(["STATUS_ALL"])}]
+
+
+@dataclass(frozen=True, slots=True)
+class Level:
+    """What a report of one level asks for: its data_level, its id, the names and ids above it, and its status filter."""
+
+    data_level: str
+    identifier: str
+    names: tuple[str, ...]
+
+    @property
+    def every_status(self) -> list[dict[str, str]]:
+        """The filter without which deleted ones are hidden."""
+        name = f"{self.identifier.removesuffix('_id')}_status"
+        return [{"field_name": name, "filter_type": "IN", "filter_value": json.dumps(["STATUS_ALL"])}]
+
+
+LEVELS = {
+    "campaign": Level("AUCTION_CAMPAIGN", "campaign_id", ("campaign_name",)),
+    "adgroup": Level("AUCTION_ADGROUP", "adgroup_id", ("campaign_id", "campaign_name")),
+    "ad": Level("AUCTION_AD", "ad_id", ("campaign_id", "campaign_name", "adgroup_id")),
+}
 
 
 class Results:
     """One advertiser's results."""
 
-    def __init__(
-        self, client: Client, advertiser_id: str, currency: str, purchases: list[str], now: Callable[[], datetime]
-    ) -> None:
-        self.client, self.advertiser_id, self.currency, self.now = client, advertiser_id, currency, now
-        self.legs = [PURCHASES[leg] for leg in purchases]
-        self.metrics = [*BASE_METRICS, *(metric for leg in self.legs for metric in leg)]
+    def __init__(self, client: Client, account: TikTokAccount, settings: TikTokSettings, now: Callable[[], datetime]) -> None:
+        self.client, self.advertiser_id, self.currency, self.now = client, account.account_id, account.currency, now
+        self.level, self.always_by_task = LEVELS[settings.report_level], settings.reports == "async"
+        self.legs = [PURCHASES[leg] for leg in settings.purchases]
+        self.metrics = [*BASE_METRICS, *self.level.names, "currency", *(metric for leg in self.legs for metric in leg)]
 
     def days(self, since: date, until: date) -> Iterator[CampaignDay]:
         """Rows of both days and all between; days on which nothing happened are left out."""
-        for first, last in slices(since, until):
+        spans = (
+            [(since, until)] if self.always_by_task and since <= until else slices(since, until)
+        )  # a task has no longest span
+        for first, last in spans:
             for row in self._rows(first, last):
                 day = self._day(row)
                 if day.spend or day.impressions or day.clicks or day.conversions or day.conversion_value:
@@ -58,25 +82,26 @@ class Results:
     def _rows(self, first: date, last: date) -> Iterator[dict[str, str]]:
         """The rows of a slice, page by page; one that TikTok cuts off is read on by an asynchronous task."""
         told: set[tuple[str, str]] = set()
-        for page in self._pages(first, last):
+        for page in () if self.always_by_task else self._pages(first, last):
             if page is None:
+                log.info("report %s to %s is too long for one call: reading it by an asynchronous task", first, last)
                 break
             for row in page:
-                told.add(_key(row))
+                told.add(self._key(row))
                 yield row
         else:
-            return
-        log.info("report %s to %s is too long for one call: reading it by an asynchronous task", first, last)
+            if not self.always_by_task:
+                return
         for row in Tasks(self.client, self.advertiser_id).rows(self._selection(first, last)):
-            if _key(row) not in told:
+            if self._key(row) not in told:
                 yield row
 
     def _selection(self, first: date, last: date) -> dict[str, Any]:
         return {
             "advertiser_id": self.advertiser_id,
             "report_type": "BASIC",
-            "data_level": "AUCTION_AD",
-            "dimensions": DIMENSIONS,
+            "data_level": self.level.data_level,
+            "dimensions": [self.level.identifier, "stat_time_day"],
             "metrics": self.metrics,
             "start_date": first.isoformat(),
             "end_date": last.isoformat(),
@@ -86,13 +111,16 @@ class Results:
         """Page after page; None once the answer says that it was cut off."""
         page, pages = 1, 1
         while page <= pages:
-            query = {**self._selection(first, last), "filtering": ALL_STATUSES, "page": page, "page_size": PAGE}
+            query = {**self._selection(first, last), "filtering": self.level.every_status, "page": page, "page_size": PAGE}
             answer = self.client.get("/report/integrated/get/", query)
             if CUT_HEADER.lower() in {name.lower() for name in answer.headers}:
                 yield None
             yield [{**row.get("dimensions", {}), **row.get("metrics", {})} for row in answer.data.get("list") or []]
             pages = int((answer.data.get("page_info") or {}).get("total_page") or 1)
             page += 1
+
+    def _key(self, row: Mapping[str, str]) -> tuple[str, str]:
+        return str(row[self.level.identifier]), str(row["stat_time_day"])[:10]
 
     def _day(self, row: Mapping[str, str]) -> CampaignDay:
         return CampaignDay(
@@ -111,10 +139,6 @@ class Results:
             currency=str(row.get("currency") or self.currency),
             pulled_at=self.now(),
         )
-
-
-def _key(row: Mapping[str, str]) -> tuple[str, str]:
-    return str(row["ad_id"]), str(row["stat_time_day"])[:10]
 
 
 def slices(since: date, until: date) -> Iterator[tuple[date, date]]:

@@ -76,6 +76,8 @@ class TikTokSettings(PlatformSettings):
     phone_form: Literal["plus", "digits"] = "plus"  # +E.164, or its digits alone
     file_type: Literal["multiple", "email", "phone", "mobile_ad_id"] = "multiple"
     purchases: list[Literal["web", "app", "shop"]] = Field(default=["web"], min_length=1)  # legs that results add up
+    report_level: Literal["ad", "adgroup", "campaign"] = "ad"
+    reports: Literal["auto", "async"] = "auto"  # auto: by a task only where TikTok cuts a report off
     lookalike: LookalikeOptions = LookalikeOptions()
 
     @field_validator("api_base")

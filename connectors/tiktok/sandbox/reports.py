@@ -76,7 +76,7 @@ def selection(body: Mapping[str, Any], advertiser: str, *, asynchronous: bool = 
         raise wrong("end_date", "Must not be before start_date.")
     if not asynchronous and (last - first).days + 1 > longest:
         raise RefusalError(40002, f"The date range must be within {longest} days for these dimensions.")
-    statuses, only = _filters(body.get("filtering") or [], asynchronous=asynchronous)
+    statuses, only = _filters(body.get("filtering") or [], IDS[level].removesuffix("_id"), asynchronous=asynchronous)
     every = asynchronous or statuses
     return Selection(advertiser, level, dimensions, metrics, first, last, every, only)
 
@@ -158,8 +158,8 @@ def _day(body: Mapping[str, Any], name: str) -> date:
         raise wrong(name, "Must be YYYY-MM-DD.") from None
 
 
-def _filters(filtering: Any, *, asynchronous: bool) -> tuple[bool, dict[str, set[str]]]:
-    """Whether every status is asked for, and the ids that are."""
+def _filters(filtering: Any, level: str, *, asynchronous: bool) -> tuple[bool, dict[str, set[str]]]:
+    """Whether every status of the level's own objects is asked for, and the ids that are."""
     every, only = False, {}
     if not isinstance(filtering, list):
         raise wrong("filtering", "Not a valid list.")
@@ -178,7 +178,7 @@ def _filters(filtering: Any, *, asynchronous: bool) -> tuple[bool, dict[str, set
         elif asynchronous:
             raise wrong("filtering", "Asynchronous reports take campaign_ids, adgroup_ids and ad_ids.")
         elif name in ("campaign_status", "adgroup_status", "ad_status"):
-            every = "STATUS_ALL" in values
+            every = every or (name == f"{level}_status" and "STATUS_ALL" in values)
         else:
             raise wrong("filtering", f"Unknown field {name}.")
     return every, only

@@ -114,6 +114,11 @@ def test_report(sandbox: Recorded, tiktok: TikTokConnector) -> None:
     assert {key: value[0] for key, value in sandbox.heard[-1].query.items()} == golden("report_integrated_get")
 
 
+def test_report_of_campaigns(sandbox: Recorded, connect: Connect) -> None:
+    list(connect(report_level="campaign").campaign_days(date(2026, 10, 24), date(2026, 11, 21)))
+    assert {key: value[0] for key, value in sandbox.heard[-1].query.items()} == golden("report_campaigns_get")
+
+
 def test_report_task(sandbox: Recorded, tiktok: TikTokConnector) -> None:
     sandbox.report_ids = 0
     day = sandbox.clock.now().date()

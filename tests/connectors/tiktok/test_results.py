@@ -48,6 +48,27 @@ def test_deleted_ads_count(sandbox: Recorded, tiktok: TikTokConnector) -> None:
     assert sum(one.spend for one in tiktok.campaign_days(FIRST, FIRST)) == Decimal("104.60")
 
 
+@pytest.mark.parametrize("reports", ["auto", "async"])
+@pytest.mark.parametrize(
+    ("level", "ids"),
+    [
+        ("campaign", {("1800000000000001", "", "")}),
+        ("adgroup", {("1800000000000001", "18000000000000010", "")}),
+        ("ad", {("1800000000000001", "18000000000000010", f"1800000000000001{ad:05d}") for ad in (1, 2)}),
+    ],
+)
+def test_levels_by_call_and_by_task(
+    sandbox: Recorded, connect: Connect, level: str, ids: set[tuple[str, str, str]], reports: str
+) -> None:
+    sandbox.campaigns = [row(FIRST), row(FIRST, 2, status="deleted"), row(FIRST + timedelta(days=40))]
+    found = list(connect(report_level=level, reports=reports).campaign_days(FIRST, FIRST + timedelta(days=40)))
+    assert sum(one.spend for one in found) == Decimal("156.90")
+    assert {(one.campaign_id, one.adset_id, one.ad_id) for one in found} == ids
+    assert {(one.campaign_name, one.currency) for one in found} == {("Discovery, A", "USD")}
+    assert sandbox.paths().count("/report/integrated/get/") == (0 if reports == "async" else 2)
+    assert len(sandbox.bodies("/report/task/create/")) == (1 if reports == "async" else 0)
+
+
 def test_long_ranges_are_cut_into_thirty_days(sandbox: Recorded, tiktok: TikTokConnector) -> None:
     sandbox.campaigns = [row(FIRST + timedelta(days=n)) for n in range(75)]
     found = list(tiktok.campaign_days(FIRST, FIRST + timedelta(days=74)))
