@@ -49,8 +49,9 @@ COLUMNS = (
 )
 _GROUP = (
     ("spend", "Spend", "money"), ("roas", "ROAS", "ratio"), ("clv_roas", "CLV-ROAS", "ratio"),
-    ("customers", "Customers", "count"), ("cac", "CAC", "money"), ("realised_value", "So far", "money"),
-    ("predicted_clv", "Predicted", "money"), ("value_per_customer", "Value each", "money"),
+    ("equal_age_roas", "At equal age", "ratio"), ("customers", "Customers", "count"), ("cac", "CAC", "money"),
+    ("realised_value", "So far", "money"), ("predicted_clv", "Predicted", "money"),
+    ("value_per_customer", "Value each", "money"), ("equal_age_each", "Each at equal age", "money"),
     ("high_tier_share", "High tier", "share"), ("repeat_rate", "Came back", "share"),
 )  # fmt: skip
 GROUP_COLUMNS: dict[str, tuple[Column, ...]] = {

@@ -41,3 +41,10 @@ def test_campaigns_of_one_time_are_compared_by_lifetime_value() -> None:
     assert "came at different times" not in content(shown)["figures"]["scatter"].alt
     assert {row["judged_by"] for row in shown.rows("campaigns")} == {"lifetime"}
     assert points(shown)["old"] == pytest.approx(50 * (100 + 10) / 2000)
+
+
+def test_group_tables_show_value_at_equal_age() -> None:
+    shown = content(report(700, 324))
+    names = [column.key for column in shown["group_columns"]["cohorts"]]
+    each = {row[0]: row[names.index("equal_age_each")] for row in shown["groups"]["cohorts"]}
+    assert each == {"2024-07": 100.0, "2025-08": pytest.approx(100 + 60 * 40 / 365, abs=0.01)}
