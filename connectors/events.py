@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 LOGGER = "clvsync.events"
 _log = logging.getLogger(LOGGER)
+_log.addHandler(logging.NullHandler())  # without any configuration, warnings would go to stderr
 
 
 def tell(event: str, *, wrong: bool = False, **fields: Any) -> None:

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from connectors.job import Outcome
+
+_NUMBER = re.compile(r" \[(?:request|trace) [^\]]*\]")
+"""The platform's number of a call: in the log and in --json, for its support; here it would tell equal things apart."""
 
 
 def troubles(found: Outcome) -> list[str]:
@@ -13,7 +17,8 @@ def troubles(found: Outcome) -> list[str]:
     met: dict[tuple[str, str, str, str], list[str]] = {}
     for one in found.audiences:
         if one["detail"] and (one["exit_code"] or one["state"] == "pending") and not one["guardrail"]:
-            met.setdefault((one["platform"], one["account"], one["state"], one["detail"]), []).append(one["audience"])
+            why = _NUMBER.sub("", one["detail"])
+            met.setdefault((one["platform"], one["account"], one["state"], why), []).append(one["audience"])
     lines = [
         f"{platform} {account}: {', '.join(names)} {state}: {why}" for (platform, account, state, why), names in met.items()
     ]

@@ -139,5 +139,8 @@ def test_retries_and_waits_are_told(capsys: pytest.CaptureFixture[str]) -> None:
 
 
 def test_a_program_without_logging_is_told_nothing(capsys: pytest.CaptureFixture[str]) -> None:
-    events.tell("batch", rows=3)
+    root = logging.getLogger()
+    kept, root.handlers[:] = root.handlers[:], []
+    events.tell("batch", rows=3, wrong=True)
+    root.handlers[:] = kept
     assert capsys.readouterr() == ("", "")

@@ -24,7 +24,8 @@ def line(audience: str, **more: Any) -> dict[str, Any]:
 
 
 def test_an_expired_token_is_said_once_with_its_remedy() -> None:
-    broken = [line(name, state="failed", detail=EXPIRED, exit_code=1) for name in ("seed", "winback")]
+    said = [EXPIRED.replace(" (make", f" [request {number}] (make") for number in (1, 2)]
+    broken = [line(name, state="failed", detail=why, exit_code=1) for name, why in zip(("seed", "winback"), said, strict=True)]
     assert troubles(Outcome(1, audiences=[*broken, line("upsell")])) == [f"meta 1: seed, winback failed: {EXPIRED}"]
 
 

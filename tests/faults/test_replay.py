@@ -43,6 +43,25 @@ def codes_of(path: str, demand: str) -> list[str]:
     return known
 
 
+def test_rows_that_google_drops_while_processing_are_rejected_under_their_reason(tmp_path: Path) -> None:
+    """One request for each reason: each loses its row, which is not sent again until it changes."""
+    reasons = {code.number: name for (source, name), code in table().items() if source == "processing"}
+    assert all(DEMANDS["google"][f"processing:{name}"] == "rows" for name in reasons.values())
+    with ExitStack() as stack:
+        link = chain("google-grpc", tmp_path, stack, len(reasons) + 1)
+        held = link.here.sandbox.store.requests
+        before = set(held)
+        link.run()
+        for request, number in zip([one for one in held if one not in before], reasons, strict=False):
+            held[request].errors = {number: 1}
+        link.here.rest()
+        outcome = link.run()
+        assert outcome["rejected"] == dict.fromkeys(reasons.values(), 1)
+        assert (outcome["accepted"], outcome["pending"], outcome["exit_code"]) == (1, 0, 0)
+        assert link.here.known() == 2
+        assert link.run()["sent"] == 0
+
+
 PATHS = ("meta", "google-grpc", "google-jobs", "tiktok", "tiktok-file")
 KINDS = ("again", "later", "stop", "busy", "unknown", "rows")
 
