@@ -87,7 +87,7 @@ def trials(
                 refused.setdefault(str(error), []).append(name)
         warnings += [f"{', '.join(names)} not tried as of {one.past.as_of}: {why}" for why, names in refused.items()]
         if not trial.models:
-            trial.models[order_models[0]] = SteadyRate.fit(one.past.x, one.past.t_x, one.past.T)
+            trial.models[order_models[-1]] = SteadyRate.fit(one.past.x, one.past.t_x, one.past.T)  # in the place of the default
         for basket in settings.baskets:
             trial.baskets[basket], _ = fit_basket_or_credibility(basket, one.past)
             for name, model in trial.models.items():

@@ -251,3 +251,11 @@ def test_young_cohorts_are_backtested_with_what_can_be_fitted() -> None:
     assert found.best["log_likelihood"] < 0
     assert np.isfinite(found.best["gini"])
     assert any("nothing inside the history" in warning for warning in found.warnings)
+
+
+def test_where_windows_fit_nothing_the_default_model_scores() -> None:
+    """Thirty customers who come back late: no window holds ten of them, the whole history does."""
+    rows = [(f"c{n}", START + timedelta(days=5 * n % 60 + d), 10.0 + n) for n in range(30) for d in (0, 250 + 3 * n)]
+    chosen = choose(orders(rows), START + timedelta(days=350), replace(QUICK, horizon_days=120))
+    assert chosen.order_model == "pareto_nbd"
+    assert any("not tried as of" in warning for warning in chosen.warnings)
