@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, cast
 
-from connectors import sources, translate
+from connectors import translate
+from connectors.columns import CONTACTS, SEVERAL
 from connectors.engine.audience import specs
 from connectors.engine.normalise.country import alpha2
 from connectors.engine.selection import check_condition, count_selected
@@ -43,7 +44,7 @@ def columns() -> pa.Schema:
 
     from clv_core.scoring import SCHEMA
 
-    kinds = {name: pa.list_(pa.string()) if name in sources.SEVERAL else pa.string() for name in sources.CONTACTS}
+    kinds = {name: pa.list_(pa.string()) if name in SEVERAL else pa.string() for name in CONTACTS}
     return pa.schema([*SCHEMA, *((name, kind) for name, kind in kinds.items() if name not in SCHEMA.names)])
 
 

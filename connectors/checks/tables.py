@@ -6,6 +6,7 @@ import os
 from typing import TYPE_CHECKING, Any
 
 from connectors import claims, scored, sources, suppression, writeback
+from connectors.columns import SEVERAL
 from connectors.protocol import Check
 
 if TYPE_CHECKING:
@@ -52,7 +53,7 @@ def _filled(held: pa.Table, name: str) -> int:
     column = held[name]
     return (
         int(pc.sum(pc.greater(pc.list_value_length(column), 0)).as_py() or 0)
-        if name in sources.SEVERAL
+        if name in SEVERAL
         else (held.num_rows - column.null_count)
     )
 

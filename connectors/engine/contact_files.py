@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import polars as pl
 
+from connectors.columns import CONTACTS
 from connectors.engine.cells import Cells, Chunk, cells_of
 from connectors.errors import ConfigurationError
-from connectors.sources import CONTACTS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
