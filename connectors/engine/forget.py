@@ -152,8 +152,8 @@ class _Eraser:
         outcome = self._pusher.audience(self._removal(account, row))
         known = self._ledger.audience(place) or {"snapshot": "", "escalated": ""}
         after = self._held(known)
-        # a removal that the platform has not even taken, or refused, is never done, whatever the platform's reason
-        code = outcome["exit_code"] or (RESUMES if after or known["escalated"] else 0)
+        # one that waits for the platform is pending, as in every run; a refused one is not, whatever follows of itself
+        code = outcome["exit_code"] or (RESUMES if known["escalated"] else 0)
         told = {"state": outcome["state"], "detail": outcome["detail"], "exit_code": code}
         return {**line, "removed": max(0, held - after), "left": self._left(place), **told}
 

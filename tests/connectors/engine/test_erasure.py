@@ -103,13 +103,15 @@ def test_what_the_platform_did_not_take_is_queued_and_done_by_the_next_run(tmp_p
     assert world.ledger.journal.one("SELECT count(*) AS n FROM tombstones WHERE done_at IS NULL") == {"n": 0}
 
 
-def test_a_removal_that_was_not_even_taken_is_never_done(tmp_path: Path) -> None:
+def test_a_removal_that_has_to_wait_is_pending_and_not_done(tmp_path: Path) -> None:
     world = World(tmp_path, Shelf(replace(LIMITS, edit_interval_hours=24)))
     world.push(PEOPLE)
     outcome = erase(world, world.shelf.connect(), "3")
-    assert (outcome["exit_code"], outcome["left"]) == (4, 1)
+    assert (outcome["exit_code"], outcome["left"]) == (0, 1)
+    assert any("not yet confirmed" in one for one in outcome["notes"])
+    assert status(world.ledger)["erasing"]
     world.clock.advance(hours=25)
-    assert erase(world, world.shelf.connect(), "3")["exit_code"] == 0
+    assert erase(world, world.shelf.connect(), "3")["left"] == 0
     assert row(PEOPLE[3]) not in world.shelf.members("Customers")
 
 
