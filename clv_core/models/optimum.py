@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -19,6 +20,8 @@ ENOUGH = 1e-8  # a step that promises less log-likelihood than this ends the cli
 ROUGHLY = 1e-3  # the same on a stand-in
 FLAT = 1e-5
 STEPS = 100
+CREEP = 4  # so many steps that together gain less than a tenth of FLAT end the climb: a ridge goes on like that without end
+PATIENCE = 20  # steps after which ten times FLAT counts as nothing, too
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,14 +69,15 @@ def climb(surface: Surface, start: Floats, lower: Floats, upper: Floats, enough:
     theta = np.clip(start, lower, upper)
     value, gradient, hessian = surface(theta)
     radius, converged = 2.0, False
-    for _ in range(STEPS):
+    gains: deque[float] = deque(maxlen=CREEP)
+    for turn in range(STEPS):
         held = ((theta <= lower) & (gradient <= 0)) | ((theta >= upper) & (gradient >= 0))
         step, promise = _step(gradient, hessian, ~held)
         if promise < enough:
             converged = True
             break
         length = float(np.linalg.norm(step))
-        trial = np.clip(theta + step * min(1.0, radius / length), lower, upper)
+        trial = _inside(theta, step * min(1.0, radius / length), (gradient, hessian), (lower, upper), ~held)
         moved = trial - theta
         expected = float(gradient @ moved + 0.5 * moved @ hessian @ moved)
         reached, new_gradient, new_hessian = surface(trial)
@@ -91,10 +95,28 @@ def climb(surface: Surface, start: Floats, lower: Floats, upper: Floats, enough:
         far = float(np.abs(moved).max())
         flat = (abs(gain) < enough and far < 1e-3) or (abs(gain) < FLAT and far > 0.3)  # arrived, or on a ridge without end
         theta, value, gradient, hessian = trial, reached, new_gradient, new_hessian
-        if flat:
+        gains.append(abs(gain))
+        if flat or (len(gains) == CREEP and sum(gains) < FLAT * (0.1 if turn < PATIENCE else 10.0)):
             converged = True
             break
     return Optimum(theta, value, hessian, (theta <= lower) | (theta >= upper), converged)
+
+
+def _inside(
+    theta: Floats, step: Floats, slopes: tuple[Floats, Floats], bounds: tuple[Floats, Floats], free: NDArray[np.bool_]
+) -> Floats:
+    """Where the step leads inside the bounds: what would cross one stops there, and the others go where is best given that.
+
+    Merely cutting the step would leave the others where they belong to a parameter far outside: r at its bound, alpha not.
+    """
+    trial = np.clip(theta + step, *bounds)
+    cut = free & (trial != theta + step)
+    if cut.any() and (free & ~cut).any():
+        gradient, hessian = slopes
+        onward, _ = _step(gradient + hessian[:, cut] @ (trial - theta)[cut], hessian, free & ~cut)
+        onward *= min(1.0, float(np.linalg.norm(step)) / max(float(np.linalg.norm(onward)), 1e-300))
+        trial = np.where(cut, trial, np.clip(theta + onward, *bounds))
+    return np.asarray(trial)
 
 
 def _step(gradient: Floats, hessian: Floats, free: NDArray[np.bool_]) -> tuple[Floats, float]:

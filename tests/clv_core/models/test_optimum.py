@@ -1,0 +1,93 @@
+"""The climb: inside its bounds, and at an end also where a likelihood is a ridge without one."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from clv_core.models.optimum import Surface, climb
+from clv_core.models.pareto_likelihood import ParetoLikelihood
+from clv_core.models.pareto_nbd import ParetoNbd
+
+
+def counted(surface: Surface) -> tuple[Surface, list[int]]:
+    calls: list[int] = []
+
+    def seen(theta):
+        calls.append(1)
+        return surface(theta)
+
+    return seen, calls
+
+
+def test_a_bound_holds_one_parameter_and_the_others_go_where_is_best_given_that() -> None:
+    curve = np.array([[1.0, -0.999, 0.0], [-0.999, 1.0, 0.0], [0.0, 0.0, 2.0]])
+    top = np.array(
+        [10.0, 10.0, 1.0]
+    )  # outside: the best inside has the first at its bound, the second 0.999 of that further in
+
+    def hill(theta):
+        off = theta - top
+        return -0.5 * float(off @ curve @ off), -curve @ off, -curve
+
+    surface, calls = counted(hill)
+    found = climb(surface, np.array([1.9999, -3.0, 0.0]), np.full(3, -20.0), np.array([2.0, 20.0, 20.0]))
+    assert found.converged
+    assert found.theta == pytest.approx([2.0, 10.0 - 0.999 * 8.0, 1.0], abs=1e-6)
+    assert len(calls) <= 6
+
+
+@pytest.mark.parametrize("slope", [1e-9, 1e-5, 5e-5])
+def test_a_ridge_that_rises_without_end_is_left(slope: float) -> None:
+    def ridge(theta):
+        along, across = theta
+        value = slope * along - 0.5 * across**2
+        return value, np.array([slope, -across]), np.array([[-50 * slope, 0.0], [0.0, -1.0]])  # steps of 0.02
+
+    surface, calls = counted(ridge)
+    found = climb(surface, np.array([0.0, 3.0]), np.full(2, -1e6), np.full(2, 1e6))
+    assert found.converged
+    assert abs(found.theta[1]) < 1e-3
+    assert len(calls) <= 40
+
+
+def orders(customers: int, pace, stays, seed: int = 4) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """x, t_x, T in whole days of Poisson buyers who leave after `stays` weeks."""
+    random = np.random.default_rng(seed)
+    T = np.floor((104 - random.random(customers) * 52) * 7) / 7
+    pace, stays = pace(random), stays(random)
+    x, t_x, at = np.zeros(customers), np.zeros(customers), np.zeros(customers)
+    there = np.ones(customers, dtype=bool)
+    while there.any():
+        at += random.exponential(1 / pace, customers)
+        there &= at < np.minimum(T, stays)
+        x[there] += 1
+        t_x[there] = np.floor(at[there] * 7) / 7
+    return x, t_x, T
+
+
+@pytest.mark.parametrize(
+    ("pace", "stays"),
+    [
+        (lambda g: np.full(3000, 0.2), lambda g: g.exponential(40, 3000)),  # all alike: r and s run to their bounds
+        (lambda g: np.full(3000, 0.1), lambda g: np.full(3000, 1e9)),  # and nobody leaves
+        (lambda g: g.gamma(0.1, 1 / 20, 3000), lambda g: np.full(3000, 1e9)),
+        (lambda g: g.gamma(1, 1 / 10, 3000), lambda g: g.exponential(40, 3000)),
+    ],
+    ids=["alike", "alike_staying", "rare_staying", "alike_leaving"],
+)
+def test_flat_pareto_likelihoods_end_in_bounded_work(monkeypatch: pytest.MonkeyPatch, pace, stays) -> None:
+    looks: list[int] = []
+    real = ParetoLikelihood.slope
+
+    def slope(self, theta):
+        looks.append(self.rows.x.size)
+        return real(self, theta)
+
+    monkeypatch.setattr(ParetoLikelihood, "slope", slope)
+    x, t_x, T = orders(3000, pace, stays)
+    model = ParetoNbd.fit(x, t_x, T)
+    assert sum(one == max(looks) for one in looks) <= 100
+    alive, expected = model.p_alive(x, t_x, T), model.expected_orders(52.0, x, t_x, T)
+    assert np.isfinite(alive).all()
+    assert np.isfinite(expected).all()
