@@ -162,7 +162,7 @@ def _aging(
 def _best_basket(name: str, tried: list[Trial], settings: ScoreSettings) -> str:
     """The basket named first, unless another orders the inner windows better beyond noise with this order model."""
     worth = [_worth(name, basket, tried) for basket in settings.baskets]
-    worth[0] += noise([({}, one.window.spend, one.weight) for one in tried])
+    worth[0] += 2 * noise([({}, one.window.spend, one.weight) for one in tried])
     return settings.baskets[int(np.argmax(worth))]
 
 
