@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections import Counter
 from dataclasses import dataclass, field
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,7 +20,7 @@ from connectors.engine.tables import fetch, name, number, open_tables, quote, st
 from connectors.errors import ConfigurationError
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
+    from collections.abc import Collection, Iterator
 
     import duckdb
 
@@ -31,6 +32,7 @@ TEXTS = (
     "external_id consent_ad_user_data consent_ad_personalization do_not_sell"
 ).split()
 LISTS = ("email", "phone")
+PART_ROWS = 1_000_000
 WITHDRAWN = ("consent_denied", "do_not_sell", "suppressed", "forgotten")
 """Reasons by which somebody said no; the others (no contact, no consent given) may also be a source that is incomplete."""
 
@@ -85,7 +87,9 @@ def build_members(
         columns = _prepare(connection, scores, contacts)
         members.currency = _currency(connection)
         regions = consent.STRICT_REGIONS | {code.upper() for code in also_strict}
-        _write(members, ledger, stream(connection, _query(columns, regions)), suppressed)
+        parts = 1 + max(number(connection, f"SELECT count(*) FROM {view}") for view in ("scores", "contacts")) // PART_ROWS
+        queries = [_query(columns, regions, part, parts) for part in range(parts)]
+        _write(members, ledger, (stream(connection, one) for one in queries), suppressed)
     finally:
         connection.close()
     return members
@@ -129,29 +133,33 @@ def _currency(connection: duckdb.DuckDBPyConnection) -> str:
     return found[0] if found else ""
 
 
-def _query(given: list[str], regions: frozenset[str]) -> str:
+def _query(given: list[str], regions: frozenset[str], part: int, parts: int) -> str:
+    """The customers of one part, by their id: so that no join holds more than a part's contacts, and none goes to disk."""
     held = [f"c.{name(one)}" for one in given]
     held += [f"NULL::VARCHAR AS {name(one)}" for one in TEXTS if one not in given]
     held += [f"NULL::VARCHAR[] AS {name(one)}" for one in LISTS if one not in given]
     country = "p.code AS consent_country" if "country" in given else "NULL::VARCHAR AS consent_country"
     spelled = "LEFT JOIN spellings p ON p.spelling = c.country" if "country" in given else ""
+    mine = f"WHERE hash(CAST(customer_id AS VARCHAR)) % {parts} = {part}" if parts > 1 else ""
     return (
-        f"WITH joined AS (SELECT s.*, {', '.join(held)}, {country}, c.customer_id IS NULL AS no_contact FROM scores s "
-        f"LEFT JOIN contacts c ON c.customer_id = s.customer_id {spelled}) "
+        f"WITH joined AS (SELECT s.*, {', '.join(held)}, {country}, c.customer_id IS NULL AS no_contact "
+        f"FROM (SELECT * FROM scores {mine}) s LEFT JOIN (SELECT * FROM contacts {mine}) c "
+        f"ON c.customer_id = s.customer_id {spelled}) "
         f"SELECT *, CASE WHEN no_contact THEN 'no_contact' ELSE {consent.reason(regions=regions)} END AS drop_reason, "
         f"{consent.limited_data_use()} AS limited_data_use FROM joined"
     )
 
 
-def _write(members: Members, ledger: Ledger, reader: pa.RecordBatchReader, suppressed: Collection[str]) -> None:
+def _write(members: Members, ledger: Ledger, readers: Iterator[pa.RecordBatchReader], suppressed: Collection[str]) -> None:
     never = pa.array(sorted(suppressed), pa.string())
     erased = pa.array([bytes.fromhex(one) for one in ledger.tombstones()], pa.binary(16))
     members.withdrawn = {*erased.to_pylist(), *ledger.member_keys(never).storage.to_pylist()}
     counts: Counter[str] = Counter()
-    kept = [one for one in reader.schema.names if one not in ("drop_reason", "no_contact")]
-    fields = [pa.field("member_key", pa.uuid()), *(reader.schema.field(one) for one in kept)]
+    first = next(readers)
+    kept = [one for one in first.schema.names if one not in ("drop_reason", "no_contact")]
+    fields = [pa.field("member_key", pa.uuid()), *(first.schema.field(one) for one in kept)]
     with PieceWriter(members.path, pa.schema(fields), members.key) as writer:
-        for batch in reader:
+        for batch in chain(first, chain.from_iterable(readers)):
             keys = ledger.member_keys(batch.column("customer_id"))
             why = _reasons(batch, keys, never, erased)
             counts.update({row["values"]: row["counts"] for row in pc.value_counts(why).to_pylist()})
