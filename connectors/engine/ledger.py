@@ -67,7 +67,18 @@ class Ledger:
         salt = path.read_bytes()
         if len(salt) != 32:
             raise FatalError("the state folder's salt file is damaged", remedy=_RESTORE)
+        self._check_salt(salt)
         return salt
+
+    def _check_salt(self, salt: bytes) -> None:
+        """Nothing: the salt is the one that the journal was begun with; with another one the erased would come back."""
+        digest = hashlib.blake2b(salt, digest_size=4, person=b"clvsync-salt").digest()
+        mark = int.from_bytes(digest, "big") >> 1 or 1
+        known = (self.journal.one("PRAGMA application_id") or {}).get("application_id", 0)
+        if not known:
+            self.journal.write(f"PRAGMA application_id = {mark}")
+        elif known != mark:
+            raise FatalError("the state folder's salt file is not the one that its journal was begun with", remedy=_RESTORE)
 
     # --- people ---------------------------------------------------------------------------------------------------------
     def member_key(self, customer_id: str) -> bytes:
