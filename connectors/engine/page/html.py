@@ -7,7 +7,7 @@ import hashlib
 from importlib.resources import files
 from typing import TYPE_CHECKING, Any
 
-from connectors.engine.page import figures, formats, verdicts, words
+from connectors.engine.page import figures, formats, past_runs, verdicts, words
 from connectors.engine.page.campaigns import COLUMNS, GROUP_COLUMNS, cells, group_rows
 
 if TYPE_CHECKING:
@@ -122,11 +122,11 @@ def _figures(data: ReportData, campaigns: list[dict[str, Any]]) -> list[Figure]:
             rows = verdicts.at_equal_age(rows) if verdicts.judged_at_equal_age(campaigns) else rows
             if len({row[key] for row in rows}) > 1:
                 found.append(verdicts.dots(name, title, key, rows, mark, least))
-    judged = figures.accountability(data.rows("accountability"), currency)
+    judged = past_runs.accountability(data.rows("accountability"), currency)
     found += [judged] if judged else []
     days = {str(one["as_of"]): one for one in data.rows("growth")}  # the last run of each day
     if len(days) > 1:
-        found.append(figures.growth(list(days.values()), currency))
+        found.append(past_runs.growth(list(days.values()), currency))
     return found
 
 
