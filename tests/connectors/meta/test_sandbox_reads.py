@@ -145,7 +145,8 @@ def test_a_dataset_is_read_and_refused(http_: Http, box: MetaSandbox) -> None:
 def test_an_hour_of_reports_can_be_used_up(http_: Http, box: MetaSandbox) -> None:
     box.tier = TIERS["limited"]
     account = box.account("111")
-    account.hour, account.insights_calls = int(box.clock.now().timestamp() // 3600), 600
+    account.hour, account.insights_calls = int(box.clock.now().timestamp() // 3600), 599
+    assert http_("GET", report())[0] == 200
     assert http_.refused("GET", report()) == (80000, 2446079)
     told = json.loads(http_.headers["X-Business-Use-Case-Usage"])["111"]
     assert [one["call_count"] for one in told if one["type"] == "ads_insights"] == [100]
