@@ -187,10 +187,10 @@ class Caretaker:
             self._connection.register("everybody", reader)
             self._connection.execute("CREATE TABLE present AS SELECT member_key FROM everybody")
             self._connection.unregister("everybody")
-            keys = pa.array(sorted(self._members.withdrawn), pa.binary(16))
-            told = pa.table({"member_key": pa.ExtensionArray.from_storage(pa.uuid(), keys)})
+            keys = [pa.ExtensionArray.from_storage(pa.uuid(), one) for one in self._members.withdrawn]
+            told = pa.table({"member_key": pa.chunked_array(keys, pa.uuid())})
             self._connection.register("told", told)
-            self._connection.execute("CREATE TABLE withdrawn AS SELECT member_key FROM told")
+            self._connection.execute("CREATE TABLE withdrawn AS SELECT DISTINCT member_key FROM told")
             self._connection.unregister("told")
         return self._connection
 

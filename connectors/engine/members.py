@@ -51,8 +51,8 @@ class Members:
     """Why scored customers are left out: no_contact, suppressed, forgotten, do_not_sell, consent_denied,
     consent_unreadable, consent_missing."""
 
-    withdrawn: set[bytes] = field(default_factory=set)
-    """Member keys of all who said no (WITHDRAWN), known to the scores or not."""
+    withdrawn: list[pa.Array] = field(default_factory=list)
+    """Member keys (16 bytes each, some twice) of all who said no (WITHDRAWN), known to the scores or not."""
 
     def pieces(self) -> Pieces:
         """The rows: member_key, limited_data_use, then all columns of scores and contacts."""
@@ -153,7 +153,7 @@ def _query(given: list[str], regions: frozenset[str], part: int, parts: int) -> 
 def _write(members: Members, ledger: Ledger, readers: Iterator[pa.RecordBatchReader], suppressed: Collection[str]) -> None:
     never = pa.array(sorted(suppressed), pa.string())
     erased = pa.array([bytes.fromhex(one) for one in ledger.tombstones()], pa.binary(16))
-    members.withdrawn = {*erased.to_pylist(), *ledger.member_keys(never).storage.to_pylist()}
+    members.withdrawn = [one for one in (erased, ledger.member_keys(never).storage) if len(one)]
     counts: Counter[str] = Counter()
     first = next(readers)
     kept = [one for one in first.schema.names if one not in ("drop_reason", "no_contact")]
@@ -164,7 +164,8 @@ def _write(members: Members, ledger: Ledger, readers: Iterator[pa.RecordBatchRea
             why = _reasons(batch, keys, never, erased)
             counts.update({row["values"]: row["counts"] for row in pc.value_counts(why).to_pylist()})
             refused = pc.is_in(why, pa.array(WITHDRAWN))
-            members.withdrawn.update(keys.storage.filter(refused).to_pylist())
+            if pc.any(refused).as_py():
+                members.withdrawn.append(keys.storage.filter(refused))
             mask = pc.equal(why, "")
             whole = pa.RecordBatch.from_arrays([keys, *(batch.column(one) for one in kept)], schema=writer.schema)
             writer.write(whole.filter(mask))
