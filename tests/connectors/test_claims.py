@@ -92,3 +92,31 @@ def test_aliases_and_organic_words_come_from_config(tmp_path: Path) -> None:
     labels.write_text(text.replace("[ids, click_id, order_id, utm]", "[ids, ids]"))
     with pytest.raises(ConfigurationError, match="each basis once"):
         config.load(settings.folder)
+
+
+def test_the_report_shows_what_orders_say_and_what_contradicts_them(tmp_path: Path) -> None:
+    """From config's tables to the run's own: the claims on first orders win over UTM parameters, and the page tells."""
+    from connectors import job
+    from connectors.archive import Archive
+
+    orders = "".join(f"{n},o{n}-{k},2026-0{1 + k}-{1 + n % 27:02d},{5 + n % 40}\n" for n in range(90) for k in range(1 + n % 3))
+    contacts = "".join(f"{n},a{n}@example.com,US,{'google' if n % 2 else ''}\n" for n in range(90))
+    settings = base(tmp_path, "customer_id,order_id,ordered_at,amount\n" + orders, **{
+        NAMED: "platform_orders:\n  path: ../data/reported.csv\n# platform_orders: ", "as_of: yesterday": "as_of: last_order",
+    })  # fmt: skip
+    (tmp_path / "data" / "contacts.csv").write_text("customer_id,email,country,utm_source\n" + contacts)
+    (tmp_path / "data" / "reported.csv").write_text("order_id,platform,campaign_id\n" + "o1-0,meta,55\no2-0,meta,55\n")
+    for name, text in (
+        ("platforms", "file:\n  folder: ../lists\n  accounts: [{account_id: meta, format: meta}]\n"),
+        ("audiences", "audiences: [{name: everyone, title: Everyone, platforms: [file]}]\n"),
+    ):
+        (settings.folder / f"{name}.yaml").write_text(text)
+    job.run(config.load(settings.folder), shown=lambda *_: None)
+    last = Archive.of(settings).last("returns_coverage")
+    assert last is not None
+    tables = {name: last.table(f"returns_{name}") for name in ("coverage", "contradictions")}
+    told = {(row["source"], row["basis"]): row for row in tables["coverage"].to_pylist()}  # type: ignore[union-attr]
+    assert (told["paid", "order_id"]["customers"], told["paid", "order_id"]["contradicted"]) == (2, 1)
+    assert (told["paid", "utm"]["customers"], told["unknown", "none"]["customers"]) == (44, 44)
+    [against] = tables["contradictions"].to_pylist()  # type: ignore[union-attr]
+    assert (against["platform"], against["said"], against["customers"]) == ("meta", "utm: google", 1)
