@@ -159,7 +159,7 @@ def _mark(piece: pa.RecordBatch) -> bytes:
     digest = hashlib.blake2b(digest_size=16)
     storage = piece.column("row_digest").storage
     digest.update(memoryview(storage.buffers()[1])[16 * storage.offset : 16 * (storage.offset + len(storage))])
-    digest.update("".join(str(one) for one in piece.column("value").to_pylist() if one is not None).encode())
+    digest.update("".join(str(one) for one in piece.column("value").drop_null().to_pylist()).encode())
     return digest.digest()
 
 

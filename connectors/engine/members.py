@@ -32,7 +32,7 @@ TEXTS = (
     "external_id consent_ad_user_data consent_ad_personalization do_not_sell"
 ).split()
 LISTS = ("email", "phone")
-PART_ROWS = 1_000_000
+PART_ROWS = 2_000_000
 WITHDRAWN = ("consent_denied", "do_not_sell", "suppressed", "forgotten")
 """Reasons by which somebody said no; the others (no contact, no consent given) may also be a source that is incomplete."""
 

@@ -36,6 +36,7 @@ class Selected:
         whole = _joined(keys, np.empty((0, 2), np.uint64))
         order = np.lexsort((whole[:, 1], whole[:, 0])).astype(np.uint32)
         self._first, self._second = whole[order, 0], whole[order, 1]
+        del whole
         self.values = _joined(values, np.empty(0, np.int64))[order]
         self.absent = _joined(absent, np.empty(0, bool))[order]
         self._tier = _joined(tiers, np.empty(0, np.int16))[order]
@@ -96,4 +97,7 @@ def decimals(hundredths: NDArray[np.int64]) -> pa.Array:
 
 
 def _joined(parts: list[NDArray[Kind]], nothing: NDArray[Kind]) -> NDArray[Kind]:
-    return np.concatenate(parts) if parts else nothing
+    """The parts as one; they are let go."""
+    whole = np.concatenate(parts) if parts else nothing
+    parts.clear()
+    return whole

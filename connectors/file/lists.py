@@ -51,6 +51,7 @@ class MemberList:
         try:
             connection.execute(f"SET temp_directory = {_quote(str(spill))}")
             connection.execute("SET temp_file_encryption = true")
+            connection.execute("SET force_mbedtls_unsafe = 'true'")  # else spilling fails: see engine/tables.py
             connection.execute("SET enable_progress_bar = false")
             empty = self._load(connection, batch)
             keeps = batch.operation is not Operation.REPLACE or batch.sequence > 1

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import http.client
 import multiprocessing
+import re
 import time
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -19,17 +20,25 @@ if TYPE_CHECKING:
 
 LARGE = [("grpc.max_receive_message_length", 1 << 28), ("grpc.max_send_message_length", 1 << 28)]
 DOORS = {"meta": "address", "google": "ads", "tiktok": "address"}
-WRITES = {"meta": "/users", "google": "IngestAudienceMembers", "tiktok": "/file/upload/"}
+WRITES = {  # the calls that bring members in
+    "meta": ("/users",),
+    "google": ("IngestAudienceMembers",),
+    "tiktok": ("/custom_audience/file/upload/", "/custom_audience/create/"),
+}
 SPAWN = multiprocessing.get_context("spawn")
 
 
 class Body(NamedTuple):
-    """One member write: `path` is an HTTP path with its query, or an RPC's name (then `method` is empty)."""
+    """One member write: `path` is an HTTP path with its query, or an RPC's name (then `method` is empty).
+
+    `made` is what its answer named and later bodies refer to (TikTok's path of an uploaded file).
+    """
 
     method: str
     path: str
     headers: dict[str, str]
     content: bytes
+    made: bytes = b""
 
 
 def apart(work: Callable[..., Any], *given: Any) -> Any:
@@ -83,7 +92,7 @@ class Relay:
     """Passes everything on to a sandbox and keeps the member writes."""
 
     def __init__(self, name: str, target: str) -> None:
-        self._target, self._match = target.removeprefix("http://"), WRITES[name]
+        self._target, self._matches = target.removeprefix("http://"), WRITES[name]
         self.kept: list[Body] = []
         self._server = HttpServer(self._pass)
         self.address = self._server.address
@@ -95,13 +104,13 @@ class Relay:
     def _pass(self, request: Request) -> Response:
         query = f"?{urlencode(request.query, doseq=True)}" if request.query else ""
         headers = {key: value for key, value in request.headers.items() if key.lower() not in ("host", "accept-encoding")}
-        if self._match in request.path:
-            self.kept.append(Body(request.method, request.path + query, headers, request.body))
         connection = http.client.HTTPConnection(self._target)
         connection.request(request.method, request.path + query, request.body, headers)
         answer = connection.getresponse()
         body = answer.read()
         connection.close()
+        if any(one in request.path for one in self._matches):
+            self.kept.append(Body(request.method, request.path + query, headers, request.body, made_by(body)))
         kept = {key: value for key, value in answer.getheaders() if key.lower().startswith(("content-type", "x-"))}
         return Response(answer.status, body, kept)
 
@@ -111,7 +120,7 @@ class GrpcRelay:
 
     def __init__(self, name: str, target: str) -> None:
         self._channel = grpc.insecure_channel(target.removeprefix("insecure:"), options=LARGE)
-        self._match, self.kept = WRITES[name], list[Body]()
+        self._matches, self.kept = WRITES[name], list[Body]()
         self._server = grpc.server(ThreadPoolExecutor(4), options=LARGE)
         self._server.add_generic_rpc_handlers([self])
         self.address = f"insecure:127.0.0.1:{self._server.add_insecure_port('127.0.0.1:0')}"
@@ -121,7 +130,7 @@ class GrpcRelay:
         """A handler that forwards the call."""
 
         def forward(body: bytes, context: Any) -> bytes:
-            if self._match in details.method:
+            if any(one in details.method for one in self._matches):
                 self.kept.append(Body("", details.method, {}, body))
             answer: bytes = self._channel.unary_unary(details.method)(body)
             return answer
@@ -134,13 +143,25 @@ class GrpcRelay:
         self._channel.close()
 
 
+def made_by(answer: bytes) -> bytes:
+    """The path of an uploaded file, if the answer names one."""
+    found = re.search(rb'"file_path": ?"([0-9a-f]+)"', answer)
+    return found.group(1) if found else b""
+
+
 def bare(address: str, bodies: list[Body]) -> float:
     """Seconds to post all bodies, one after the other, over one kept connection."""
+    others: dict[bytes, bytes] = {}
     connection = http.client.HTTPConnection(address.removeprefix("http://"))
     began = time.perf_counter()
     for one in bodies:
-        connection.request(one.method, one.path, one.content, one.headers)
-        connection.getresponse().read()
+        content = one.content
+        for theirs, ours in others.items():
+            content = content.replace(theirs, ours)
+        connection.request(one.method, one.path, content, one.headers)
+        answer = connection.getresponse().read()
+        if one.made:
+            others[one.made] = made_by(answer)
     return time.perf_counter() - began
 
 
