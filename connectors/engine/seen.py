@@ -44,13 +44,15 @@ class Seen:
     def lacks(self, before: Seen, limit: float) -> Iterator[tuple[str, str, int, int]]:
         """What fell by more than the share `limit` since `before`: kind ("refusal", "identifier"), name, before, now.
 
-        Shares of all customers are compared, so that a source that is smaller as a whole trips what judges sizes instead.
+        The number must have fallen, and its share of all customers too: a source that is smaller as a whole trips what judges
+        sizes instead, and newcomers who lack something take nothing from the others.
         """
         for kind in ("refusals", "identifiers"):
             now, was = getattr(self, kind), getattr(before, kind)
             for name, count in was.items():
                 left = now.get(name, 0)
-                gone = left * before.customers < (1 - limit) * count * self.customers
+                kept = (1 - limit) * count
+                gone = left < kept and left * before.customers < kept * self.customers
                 if count >= FEW and self.customers and gone:
                     yield kind.removesuffix("s"), name, count, left
 

@@ -103,6 +103,7 @@ def test_a_source_that_is_smaller_as_a_whole_lacks_nothing() -> None:
         ("identifier", "email", 900, 449),
     ]
     assert list(Seen(1000).lacks(Seen(), 0.5)) == []
+    assert list(Seen(5000, {"do_not_sell": 100}, {"email": 800}).lacks(before, 0.5)) == [], "many newcomers without an e-mail"
 
 
 def test_another_form_of_nearly_everybody_travels_as_a_replace(tmp_path: Path) -> None:
