@@ -6,9 +6,10 @@ one. Which do, and the totals, `day_cells` tells from the lines' columns, slice 
 
 from __future__ import annotations
 
+from collections import deque
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from itertools import count, islice
+from itertools import count
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -22,6 +23,7 @@ from clv_core.order_loading import LABELS
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from concurrent.futures import Future
     from datetime import date
 
     import duckdb
@@ -110,8 +112,12 @@ def slices(connection: duckdb.DuckDBPyConnection, facts: LineFacts, workers: int
             with ThreadPoolExecutor(workers) as pool:
                 reader = _reader(connection, key_sql(salt), f"{part} = {{}} % {parts}")
                 batches: list[Lines] = []
-                while some := list(islice(reader, workers)):  # no more than these are held unsplit
-                    batches += pool.map(lambda batch: _split(batch, buckets), some)
+                ahead: deque[Future[Lines]] = deque()
+                for batch in reader:
+                    ahead.append(pool.submit(_split, batch, buckets))
+                    if len(ahead) > workers:  # no more than these are held unsplit
+                        batches.append(ahead.popleft().result())
+                batches += [one.result() for one in ahead]
                 found += pool.map(lambda one, batches=batches: _slice(batches, one), range(buckets))
         whole = [one for one in found if one is not None]
         if len(whole) == len(found):
