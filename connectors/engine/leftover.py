@@ -68,10 +68,12 @@ class Lifecycle:
     def told(self, ledger: Ledger, row: dict[str, Any], accounts: Sequence[Account]) -> str:
         """What `status` says of an audience of the ledger that config doesn't ask for; "" for one that it does."""
         place = (row["platform"], row["account"])
+        if not lives(ledger, row):
+            return ""
         if place not in self.accounts:
             return LOST.format(account=row["account"], members=_members(row))
         mine = [one for one in accounts if one.place == place]
-        if not lives(ledger, row) or any(Place(*place, row["key"]) in self.places(place, one.capabilities) for one in mine):
+        if any(Place(*place, row["key"]) in self.places(place, one.capabilities) for one in mine):
             return ""
         if self.is_retired(row["key"]):
             return f"{self.why(row)} and listed as retired: the next run deletes it"
