@@ -110,7 +110,7 @@ def slices(connection: duckdb.DuckDBPyConnection, facts: LineFacts, workers: int
         found: list[Slice | None] = []
         for part in range(parts):
             with ThreadPoolExecutor(workers) as pool:
-                reader = _reader(connection, key_sql(salt), f"{part} = {{}} % {parts}")
+                reader = _reader(connection, key_sql(salt), f"{part} = {{}} % {parts}" if parts > 1 else "true")
                 batches: list[Lines] = []
                 ahead: deque[Future[Lines]] = deque()
                 for batch in reader:
