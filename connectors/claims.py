@@ -15,7 +15,8 @@ if TYPE_CHECKING:
     import duckdb
     import pyarrow as pa
 
-    from connectors.config import PlatformOrders, Settings
+    from connectors.config import Settings
+    from connectors.config.sources import PlatformOrders
 
 COLUMNS: dict[str, tuple[str, ...]] = {
     "order_id": ("transaction_id", "platform_order_id", "order", "orderid"),

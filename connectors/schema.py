@@ -6,7 +6,7 @@ import json
 from typing import TYPE_CHECKING, Any
 
 from connectors import registry
-from connectors.config import FILES, shared_platform_schema
+from connectors.config.folder import FILES, shared_platform_schema
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -26,7 +26,8 @@ if TYPE_CHECKING:
     from clv_core.transactions import OrderRules, Transactions
     from clv_core.validation import Backtest
     from connectors.commands.output import Progress
-    from connectors.config import ModelSettings, Settings
+    from connectors.config import Settings
+    from connectors.config.model import ModelSettings
 
 
 @dataclass(frozen=True)
@@ -101,7 +102,7 @@ def of_file(file: Path, as_of: date | None, horizon_days: int | None, shown: Pro
     """Scores of a file of orders, with the defaults of model.yaml; no config is read."""
     from clv_core.scoring import score
     from clv_core.transactions import check_orders
-    from connectors.config import ModelSettings
+    from connectors.config.model import ModelSettings
 
     shown("reading orders", 0, 0)
     checked = check_orders(file)
@@ -167,7 +168,7 @@ def backtest(file: Path | None, folder: Path, split: date | None, horizon_days: 
     """The backtest of a file's orders, or of config's."""
     from clv_core.transactions import check_orders
     from clv_core.validation import backtest as judge
-    from connectors.config import ModelSettings
+    from connectors.config.model import ModelSettings
 
     shown("reading orders", 0, 0)
     if file:

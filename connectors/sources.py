@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     import duckdb
     import pyarrow as pa
 
-    from connectors.config import TableSource
+    from connectors.config.sources import TableSource
 
 _log = logging.getLogger(__name__)
 NAMELESS = "rows_without_customer_id"

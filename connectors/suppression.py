@@ -15,7 +15,8 @@ if TYPE_CHECKING:
 
     import pyarrow as pa
 
-    from connectors.config import Settings, TableSource
+    from connectors.config import Settings
+    from connectors.config.sources import TableSource
     from connectors.engine.identity import IdentityRules
 
 COLUMNS: dict[str, tuple[str, ...]] = {

@@ -17,8 +17,9 @@ if TYPE_CHECKING:
 
     from clv_core.attribution import AttributionRules
     from clv_core.labels import Kind, LabelRules
-    from connectors import config
-    from connectors.config import AudienceSettings, GuardrailSettings, LookalikeSettings, Settings
+    from connectors.config import Settings
+    from connectors.config import labels as written
+    from connectors.config.audiences import AudienceSettings, GuardrailSettings, LookalikeSettings
     from connectors.engine.audience import Account, AudienceRequest, Guardrails
     from connectors.engine.identity import IdentityRules
     from connectors.engine.leftover import Lifecycle
@@ -150,7 +151,7 @@ def labels(settings: Settings) -> LabelRules:
     """The rules of labels.yaml."""
     from clv_core.labels import LabelRule, LabelRules
 
-    kinds: dict[Kind, list[config.LabelRule]] = {"creative": settings.labels.creative, "objective": settings.labels.objective}
+    kinds: dict[Kind, list[written.LabelRule]] = {"creative": settings.labels.creative, "objective": settings.labels.objective}
     return LabelRules(
         tuple(
             LabelRule(rule.label, kind, tuple(rule.names), tuple(rule.campaign_ids))

@@ -24,7 +24,8 @@ if TYPE_CHECKING:
 
     import pyarrow as pa
 
-    from connectors.config import Settings, WriteBack
+    from connectors.config import Settings
+    from connectors.config.sources import WriteBack
     from connectors.engine.ledger import Ledger
     from connectors.engine.members import Members
 

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from connectors import notify
-from connectors.config import Notify
+from connectors.config.sources import Notify
 from connectors.errors import FatalError
 from connectors.job import Outcome
 from connectors.sandbox import HttpServer, Request, Response

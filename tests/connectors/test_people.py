@@ -13,7 +13,7 @@ from clv_core.summary import summarise
 from clv_core.transactions import Transactions, check_orders
 from connectors import people, sources
 from connectors.archive import Archive
-from connectors.config import Identity
+from connectors.config.platforms import Identity
 
 ORDERS = """customer_id,order_id,ordered_at,amount
 1,a,2026-01-01,10

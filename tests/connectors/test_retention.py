@@ -11,7 +11,7 @@ import pyarrow as pa
 
 from connectors import clicks, experiments, retention, tables
 from connectors.archive import Archive
-from connectors.config import Retention
+from connectors.config.sources import Retention
 from connectors.engine.audience import Account, AudienceRequest
 from connectors.engine.forget import forget
 from connectors.engine.leftover import Lifecycle

@@ -14,7 +14,7 @@ import duckdb
 import pytest
 
 from connectors import sources
-from connectors.config import TableSource
+from connectors.config.sources import TableSource
 from connectors.errors import ConfigurationError
 
 

@@ -11,7 +11,7 @@ import pytest
 
 from connectors import people, sources, suppression
 from connectors.archive import Archive
-from connectors.config import TableSource
+from connectors.config.sources import TableSource
 from connectors.engine.identity import IdentityRules
 from connectors.errors import ConfigurationError
 

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from connectors import translate
-from connectors.config import AudienceSettings, GuardrailSettings, LookalikeSettings
+from connectors.config.audiences import AudienceSettings, GuardrailSettings, LookalikeSettings
 from connectors.engine.audience import AudienceRequest, specs
 from connectors.registry import platform
 
