@@ -43,6 +43,7 @@ class IdentifierField:
     requires: tuple[str, ...] = ()  # names of fields without which this one is dropped (Google's address needs all parts)
     opt_in: bool = False
     identifies: bool = True  # False: refines a match but finds nobody alone (gender, city, country ...)
+    note: bool = False  # no contact data but a word on the person that travels with the row; not part of identity reports
 
     def columns(self) -> tuple[str, ...]:
         """The table columns of this field: `name`, then `name#2`, `name#3` ... up to `values`."""
@@ -276,8 +277,15 @@ class ValueBatch:
 class Connector(Protocol):
     """An account on a platform. Errors are those of `connectors.errors`; retries happen inside, in `client.py`."""
 
-    capabilities: Capabilities
-    account_id: str
+    @property
+    def capabilities(self) -> Capabilities:
+        """The platform's limits and powers, as they hold for this account."""
+        ...
+
+    @property
+    def account_id(self) -> str:
+        """The account's id, as the platform writes it."""
+        ...
 
     def check(self) -> Sequence[Check]:
         """Credentials, permissions, terms; changes nothing."""
