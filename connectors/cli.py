@@ -118,7 +118,6 @@ def _explain(error: Exception) -> int:
 
 @click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})
 @click.option("--verbose", is_flag=True, help="Log every step to stderr (as --log-level debug).")
-@click.option("--log-json", is_flag=True, help="Log as JSON lines (as --log-format json).")
 @click.option(
     "--log-format",
     type=click.Choice(["text", "json"]),
@@ -142,7 +141,7 @@ def _explain(error: Exception) -> int:
     help="Append the events to this file, too, as JSON lines.",
 )
 @click.version_option(package_name="clv-audience-sync")
-def commands(verbose: bool, log_json: bool, log_format: str, log_level: str | None, log_file: Path | None) -> None:
+def commands(verbose: bool, log_format: str, log_level: str | None, log_file: Path | None) -> None:
     """Predict what every customer will be worth and keep audiences on Meta, Google and TikTok in step with it.
 
     Example: clvsync demo
@@ -150,7 +149,7 @@ def commands(verbose: bool, log_json: bool, log_format: str, log_level: str | No
     from connectors import logs
 
     level = "debug" if verbose else log_level or ""
-    logs.configure(level=level, as_json=log_json or log_format == "json", file=log_file)
+    logs.configure(level=level, as_json=log_format == "json", file=log_file)
 
 
 def main() -> None:
