@@ -5,6 +5,9 @@ import resource
 import sys
 import time
 import warnings
+from collections.abc import Callable
+from functools import partial
+from typing import Any
 
 import lifetimes
 import numpy as np
@@ -15,7 +18,7 @@ warnings.filterwarnings("ignore")
 WEEKS = 52.0
 
 
-def best(work):
+def best(work: Callable[[], Any]) -> tuple[float, Any]:
     least, begun = np.inf, time.perf_counter()
     for _ in range(5):
         start = time.perf_counter()
@@ -26,25 +29,26 @@ def best(work):
     return float(least), result
 
 
-def summary(path, end):
+def summary(path: str, end: str) -> pd.DataFrame:
     orders = pd.read_parquet(path)
     if "spend" in orders:
         orders = orders.rename(columns={"spend": "amount"})
-    return summary_data_from_transaction_data(
+    rfm: pd.DataFrame = summary_data_from_transaction_data(
         orders, "customer_id", "date", "amount", observation_period_end=end, freq="D", freq_multiplier=7
     )
+    return rfm
 
 
-def fit(kind, rfm):
+def fit(kind: type[Any], rfm: pd.DataFrame) -> Any:
     return kind().fit(rfm["frequency"], rfm["recency"], rfm["T"])
 
 
-def fit_spend(rfm):
+def fit_spend(rfm: pd.DataFrame) -> Any:
     repeat = rfm[(rfm["frequency"] > 0) & (rfm["monetary_value"] > 0)]
     return lifetimes.GammaGammaFitter().fit(repeat["frequency"], repeat["monetary_value"])
 
 
-def predict(model, rfm):
+def predict(model: Any, rfm: pd.DataFrame) -> tuple[Any, Any]:
     history = (rfm["frequency"], rfm["recency"], rfm["T"])
     return (
         model.conditional_expected_number_of_purchases_up_to_time(WEEKS, *history),
@@ -52,7 +56,7 @@ def predict(model, rfm):
     )
 
 
-def scores(path, end):
+def scores(path: str, end: str) -> pd.DataFrame:
     rfm = summary(path, end)
     model, spend = fit(lifetimes.BetaGeoFitter, rfm), fit_spend(rfm)
     expected, alive = predict(model, rfm)
@@ -61,15 +65,15 @@ def scores(path, end):
         model, rfm["frequency"], rfm["recency"], rfm["T"], rfm["monetary_value"], time=12, discount_rate=0.01, freq="W"
     )
     table = rfm.assign(p_alive=alive, expected_orders=expected, expected_value=np.asarray(expected) * value, clv=clv)
-    table.to_parquet(str(path) + ".lifetimes")
+    table.to_parquet(path + ".lifetimes")
     return table
 
 
-def main(path, end, jobs):
-    rfm = summary(path, end) if set(jobs) - {"rfm", "path"} else None
+def main(path: str, end: str, jobs: list[str]) -> None:
+    rfm = summary(path, end) if set(jobs) - {"rfm", "path"} else pd.DataFrame()
     model = None
     for job in jobs:
-        more = {}
+        more: dict[str, Any] = {}
         if job == "rfm":
             seconds, found = best(lambda: summary(path, end))
             more["rows"] = len(found)
@@ -80,10 +84,10 @@ def main(path, end, jobs):
             more["values"] = [float(found.params_[name]) for name in ("p", "q", "v")]
         elif job == "predict":
             model = model or fit(lifetimes.BetaGeoFitter, rfm)
-            seconds, _ = best(lambda model=model: predict(model, rfm))
+            seconds, _ = best(partial(predict, model, rfm))
         else:
             kind = {"bg": lifetimes.BetaGeoFitter, "pareto": lifetimes.ParetoNBDFitter}[job]
-            seconds, found = best(lambda kind=kind: fit(kind, rfm))
+            seconds, found = best(partial(fit, kind, rfm))
             model = found if job == "bg" else model
             names = ("r", "alpha", "a", "b") if job == "bg" else ("r", "alpha", "s", "beta")
             more["values"] = [float(found.params_[name]) for name in names]

@@ -8,6 +8,7 @@ import sys
 import time
 from collections.abc import Callable
 from datetime import date
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from clv_core.models.base import Floats
 from clv_core.models.bg_nbd import BgNbd
 from clv_core.models.gamma_gamma import GammaGamma
 from clv_core.models.pareto_nbd import ParetoNbd
@@ -52,6 +54,11 @@ def scores(path: Path, end: date) -> pa.Table:
     return table
 
 
+def predict(model: BgNbd, x: Floats, t_x: Floats, T: Floats) -> tuple[Floats, Floats]:
+    """Expected orders of the year and p_alive."""
+    return model.expected_orders(WEEKS, x, t_x, T), model.p_alive(x, t_x, T)
+
+
 def main(path: Path, end: date, jobs: list[str]) -> None:
     """Nothing; prints a line per job."""
     rfm = None
@@ -72,11 +79,11 @@ def main(path: Path, end: date, jobs: list[str]) -> None:
             seconds, model = best(lambda: GammaGamma.fit(x, m))
         elif job == "predict":
             model = BgNbd.fit(x, t_x, T)
-            seconds, found = best(lambda model=model: (model.expected_orders(WEEKS, x, t_x, T), model.p_alive(x, t_x, T)))
+            seconds, found = best(partial(predict, model, x, t_x, T))
             more["finite"] = bool(np.isfinite(found).all())
         else:
-            kind = {"bg": BgNbd, "pareto": ParetoNbd}[job]
-            seconds, model = best(lambda kind=kind: kind.fit(x, t_x, T))
+            fit = {"bg": BgNbd.fit, "pareto": ParetoNbd.fit}[job]
+            seconds, model = best(partial(fit, x, t_x, T))
         if job in ("bg", "pareto", "gg"):
             more |= {"values": list(model.values), "likelihood": model.log_likelihood}
         peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024

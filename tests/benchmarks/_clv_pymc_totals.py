@@ -9,24 +9,29 @@ import resource
 import sys
 import time
 import warnings
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import arviz as az
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 from pymc_extras.prior import Prior
 from pymc_marketing.clv import BetaGeoModel, GammaGammaModel, ParetoNBDModel
 
+Floats = NDArray[np.float64]
 warnings.filterwarnings("ignore")
 FLAT = {"bg": {name: Prior("HalfFlat") for name in ("r", "alpha", "a", "b")}}  # Pareto/NBD's sampling doesn't end with them
-KINDS = {"bg": BetaGeoModel, "pareto": ParetoNBDModel}
+KINDS: dict[str, type[Any]] = {"bg": BetaGeoModel, "pareto": ParetoNBDModel}
 NAMES = {"bg": ("r", "alpha", "a", "b"), "pareto": ("r", "alpha", "s", "beta"), "gg": ("p", "q", "v")}
-SAMPLING = {"cores": 2, "random_seed": 7, "progressbar": False}
-NUTS = {"method": "mcmc", "chains": 2, "draws": 1000, "tune": 1000, "target_accept": 0.9}
-METROPOLIS = {"method": "demz", "chains": 4, "draws": 3000, "tune": 2000}  # NUTS takes a quarter of an hour for Pareto/NBD
+SAMPLING: dict[str, Any] = {"cores": 2, "random_seed": 7, "progressbar": False}
+NUTS: dict[str, Any] = {"method": "mcmc", "chains": 2, "draws": 1000, "tune": 1000, "target_accept": 0.9}
+# NUTS takes a quarter of an hour for Pareto/NBD
+METROPOLIS: dict[str, Any] = {"method": "demz", "chains": 4, "draws": 3000, "tune": 2000}
 
 
-def sample(kind, data, config=None):
+def sample(kind: type[Any], data: pd.DataFrame, config: dict[str, Any] | None = None) -> tuple[Any, float]:
     """The fitted model and seconds."""
     begun = time.perf_counter()
     model = kind(data=data, model_config=config)
@@ -34,26 +39,27 @@ def sample(kind, data, config=None):
     return model, time.perf_counter() - begun
 
 
-def thinned(model, wanted):
+def thinned(model: Any, wanted: int) -> Any:
     """The model with about `wanted` of its draws."""
     post = model.fit_result.posterior if hasattr(model.fit_result, "posterior") else model.fit_result
     total = post.sizes["chain"] * post.sizes["draw"]
     return model.thin_fit_result(keep_every=max(1, total // wanted))
 
 
-def by_draw(found):
+def by_draw(found: Any) -> Floats:
     """(draws, customers) of an expectation by chain, draw and customer."""
-    return found.stack(sample=("chain", "draw")).transpose("sample", "customer_id").to_numpy()
+    drawn: Floats = found.stack(sample=("chain", "draw")).transpose("sample", "customer_id").to_numpy()
+    return drawn
 
 
-def parameters(model, names):
+def parameters(model: Any, names: Sequence[str]) -> Floats:
     """(draws, parameters), in the order of by_draw."""
     post = model.fit_result.posterior if hasattr(model.fit_result, "posterior") else model.fit_result
     stacked = post[list(names)].stack(sample=("chain", "draw"))
     return np.stack([stacked[name].to_numpy() for name in names], axis=1)
 
 
-def futures(kind, theta, alive, x, T, weeks, rng):
+def futures(kind: str, theta: Floats, alive: Floats, x: Floats, T: Floats, weeks: float, rng: np.random.Generator) -> Floats:
     """(draws, customers) of orders: each draw's parameters, each customer's own rate and leaving given the history."""
     r, alpha, third, fourth = (theta[:, [n]] for n in range(4))
     rate = rng.gamma(r + x) / (alpha + T)
@@ -66,14 +72,14 @@ def futures(kind, theta, alive, x, T, weeks, rng):
     return orders * (rng.random(rate.shape) < alive)
 
 
-def spends(theta, orders, x, m, rng):
+def spends(theta: Floats, orders: Floats, x: Floats, m: Floats, rng: np.random.Generator) -> Floats:
     """(draws, customers) of spend on the drawn orders; the mean of customers without repeat orders is drawn from the base."""
     p, q, v = (theta[:, [n]] for n in range(3))
     scale = rng.gamma(q + p * x) / (v + x * m)
     return np.where(orders > 0, rng.gamma(np.maximum(p * orders, 1e-9)) / scale, 0.0)
 
 
-def main(folder, weeks, wanted, pairs):
+def main(folder: Path, weeks: float, wanted: int, pairs: list[str]) -> None:
     rfm, members = pd.read_parquet(folder / "rfm.parquet"), np.load(folder / "members.npy").astype(float)
     x, T, m = (rfm[name].to_numpy() for name in ("frequency", "T", "monetary_value"))
     repeat = rfm[(x > 0) & (m > 0)]

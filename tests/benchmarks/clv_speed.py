@@ -12,12 +12,14 @@ import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Callable
 from datetime import date
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from clv_core.models.base import Floats
 from clv_core.models.beta_geometric import BetaGeometric
 from clv_core.models.gamma_gamma import OrderValues
 from clv_core.models.histories import merge
@@ -135,7 +137,7 @@ def _add_likelihoods(found: dict[str, dict[str, dict[str, Any]]], path: Path, en
     rfm = summarise(check_orders(path), end)
     x, t_x, T, m = (rfm[name].to_numpy() for name in ("frequency", "recency", "T", "monetary_value"))
     rows, used = merge(x, t_x, T), (x > 0) & (m > 0)
-    surfaces = {
+    surfaces: dict[str, Callable[[Floats], tuple[float, *tuple[Floats, ...]]]] = {  # the value first
         "bg": BetaGeometric(rows, 0),
         "pareto": ParetoLikelihood(rows).slope,
         "gg": OrderValues(x[used], m[used], np.ones(int(used.sum()))),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import pytest
 from playwright.sync_api import Page, sync_playwright
@@ -14,6 +14,7 @@ from tests.browser.chromium import FLAGS, REMEDY, find
 from tests.browser.sample import report
 
 Open = Callable[..., Page]
+Scheme = Literal["light", "dark"]
 
 
 @pytest.fixture(scope="session")
@@ -30,7 +31,7 @@ def open_page(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Open]:
     contexts: dict[str, Any] = {}
     with sync_playwright() as playwright:
 
-        def opened(file: Path, width: int = 1280, scheme: str = "light") -> Page:
+        def opened(file: Path, width: int = 1280, scheme: Scheme = "light") -> Page:
             kind = f"{width}{scheme}"
             if kind not in contexts:
                 contexts[kind] = playwright.chromium.launch_persistent_context(

@@ -38,8 +38,8 @@ def world() -> World:
 def bought() -> Returns:
     """What the world's money bought."""
     made, labels = world(), from_mapping({style: [style] for style in STYLES}, {"prospecting": ["campaign"]})
-    found = {"currency": "USD", "as_of": AS_OF, "labels": labels, "settings": ReturnSettings(threads=1)}
-    return returns(made.scores, made.days, made.acquisition, made.campaign_days, **found)  # type: ignore[arg-type]
+    found: dict[str, Any] = {"currency": "USD", "as_of": AS_OF, "labels": labels, "settings": ReturnSettings(threads=1)}
+    return returns(made.scores, made.days, made.acquisition, made.campaign_days, **found)
 
 
 CONTRADICTED = pa.table({

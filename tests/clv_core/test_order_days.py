@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from datetime import date, timedelta
 from decimal import Decimal
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -33,18 +34,18 @@ def orders(seed: int = 3, rows: int = 400) -> pa.Table:
     )
 
 
-def plain(t: Transactions) -> list[tuple]:
+def plain(t: Transactions) -> list[tuple[Any, ...]]:
     columns = "customer_id, day, amount, orders, exact_amount, channel"
     return sorted(t.connection.execute(f"SELECT {columns} FROM {t.relation}").fetchall(), key=repr)
 
 
-def again(t: Transactions) -> list[dict]:
+def again(t: Transactions) -> list[dict[str, Any]]:
     """The summary by the SQL expression over the days, as warehouses work it out."""
     t.connection.execute(f"CREATE TABLE days_again AS SELECT * FROM {t.relation}")
     return in_order(summarise(type(t)(**{**vars(t), "relation": "days_again"}), t.last_day))
 
 
-def in_order(table: pa.Table) -> list[dict]:
+def in_order(table: pa.Table) -> list[dict[str, Any]]:
     return sorted(table.to_pylist(), key=lambda row: row["customer_id"])
 
 
@@ -59,8 +60,8 @@ def test_rows_of_a_key_find_the_same_row(small: list[int], spread: int) -> None:
 
 def test_the_days_are_those_of_a_plain_loop() -> None:
     given_orders = orders()
-    bought: Counter[tuple] = Counter()
-    spent: defaultdict[tuple, Decimal] = defaultdict(Decimal)
+    bought: Counter[tuple[str, date]] = Counter()
+    spent: defaultdict[tuple[str, date], Decimal] = defaultdict(Decimal)
     for row in given_orders.to_pylist():
         cell = (row["customer_id"], row["date"])
         spent[cell] += row["amount"]

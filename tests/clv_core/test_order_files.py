@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+from collections.abc import Callable
 from datetime import date, datetime
 from decimal import Decimal
 from pathlib import Path
@@ -90,7 +91,7 @@ def test_ragged_rows_are_named(tmp_path: Path, ragged: str) -> None:
 
 
 @pytest.mark.parametrize(("name", "pack"), [("o.csv", bytes), ("o.csv.gz", gzip.compress)])
-def test_other_encodings_are_named_with_their_row(tmp_path: Path, name: str, pack) -> None:
+def test_other_encodings_are_named_with_their_row(tmp_path: Path, name: str, pack: Callable[[bytes], bytes]) -> None:
     error = refused(tmp_path, pack((HEADER + ROWS + "M\u00fcller,77,2024-01-01,5\n").encode("latin-1")), name)
     assert error.row == 30
     assert "Latin-1" in error.remedy

@@ -78,7 +78,7 @@ def found() -> Returns:
 
 def row(table: pa.Table, **key: str) -> dict[str, Any]:
     """The one row with these values."""
-    mine = [one for one in table.to_pylist() if all(one[name] == value for name, value in key.items())]
+    mine: list[dict[str, Any]] = [one for one in table.to_pylist() if all(one[name] == value for name, value in key.items())]
     assert len(mine) == 1, (key, table.to_pylist())
     return mine[0]
 
@@ -111,7 +111,7 @@ def test_ratios_of_the_story_campaign(found: Returns) -> None:
     assert one["clv_roas"] == pytest.approx(290.10 / 151.50)
     assert one["clv_to_cac"] == pytest.approx(145.05 / 75.75)
     assert (one["high_tier_share"], one["repeat_rate"]) == (0.5, 0.5)
-    assert one["clv_roas_low"] < one["clv_roas"] < one["clv_roas_high"]  # type: ignore[operator]
+    assert one["clv_roas_low"] < one["clv_roas"] < one["clv_roas_high"]
 
 
 def test_payback_is_the_day_the_average_customer_has_paid_back(found: Returns) -> None:

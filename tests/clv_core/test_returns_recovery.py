@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cache
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -32,7 +33,7 @@ class Judged:
         return [row["predicted_low"] <= self.truth[row["campaign_id"]] <= row["predicted_high"] for row in paid(found)]
 
 
-def paid(found: Returns) -> list[dict[str, float]]:
+def paid(found: Returns) -> list[dict[str, Any]]:
     return [row for row in found.campaigns.to_pylist() if row["campaign_id"]]
 
 
@@ -76,7 +77,7 @@ def test_the_track_record_is_what_makes_them_honest() -> None:
 def test_clv_ranks_campaigns_rightly_where_roas_does_not(seed: int) -> None:
     one = judged(seed)
     rows = paid(one.found)
-    true = [(float(row["realised_value"]) + one.truth[row["campaign_id"]]) / float(row["spend"]) for row in rows]  # type: ignore[index]
+    true = [(float(row["realised_value"]) + one.truth[row["campaign_id"]]) / float(row["spend"]) for row in rows]
     assert spearmanr([row["clv_roas"] for row in rows], true).statistic > 0.9
     assert spearmanr([row["roas"] for row in rows], true).statistic < 0.3
     best = np.argsort(true)[-5:]
@@ -86,10 +87,10 @@ def test_clv_ranks_campaigns_rightly_where_roas_does_not(seed: int) -> None:
 @pytest.mark.parametrize("seed", SEEDS)
 def test_disagreements_are_right(seed: int) -> None:
     one = judged(seed)
-    true = {row["campaign_id"]: (float(row["realised_value"]) + one.truth[row["campaign_id"]]) / float(row["spend"])  # type: ignore[index]
+    true = {row["campaign_id"]: (float(row["realised_value"]) + one.truth[row["campaign_id"]]) / float(row["spend"])
             for row in paid(one.found)}  # fmt: skip
     spent = sum(float(row["spend"]) for row in paid(one.found))
-    average = sum(true[row["campaign_id"]] * float(row["spend"]) for row in paid(one.found)) / spent  # type: ignore[index]
+    average = sum(true[row["campaign_id"]] * float(row["spend"]) for row in paid(one.found)) / spent
     rows = one.found.disagreements.to_pylist()
     assert len(rows) >= 3
     right = [(true[row["campaign_id"]] > average) == (row["kind"] == "hidden gem") for row in rows]

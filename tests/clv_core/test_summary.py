@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections import defaultdict
 from datetime import date, timedelta
 from decimal import Decimal
+from random import Random
+from typing import Any
 
 import pyarrow as pa
 import pytest
@@ -31,13 +33,13 @@ def table(rows: list[Order]) -> pa.Table:
     )
 
 
-def summary(rows: list[Order], as_of: int, **more) -> dict[str, dict]:
+def summary(rows: list[Order], as_of: int, **more: Any) -> dict[str, dict[str, Any]]:
     found = summarise(check_orders(table(rows)), START + timedelta(days=as_of), **more)
     assert found.schema == SCHEMA
     return {row["customer_id"]: row for row in found.to_pylist()}
 
 
-def by_hand(rows: list[Order], as_of: int) -> dict[str, dict]:
+def by_hand(rows: list[Order], as_of: int) -> dict[str, dict[str, Any]]:
     """Frequency, recency, T, values: purchases merged by day, refunds given to the latest purchase day before them."""
     result = {}
     people = defaultdict(list)
@@ -74,7 +76,7 @@ def test_the_summary_is_the_plain_loop(rows: list[Order], as_of: int) -> None:
 
 @settings(max_examples=12, deadline=None)
 @given(order_lists, st.randoms(use_true_random=False))
-def test_order_of_rows_and_names_change_nothing(rows: list[Order], random) -> None:
+def test_order_of_rows_and_names_change_nothing(rows: list[Order], random: Random) -> None:
     rows = [*rows, ("z", 0, 100)]
     shuffled = random.sample(rows, len(rows))
     assert summary(shuffled, 30) == summary(rows, 30)

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import gzip
+from collections.abc import Sequence
 from datetime import UTC, date, datetime
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -22,15 +24,15 @@ def orders(folder: Path, text: str, name: str = "orders.csv") -> Path:
     return path
 
 
-def days(t: Transactions, columns: str = "customer_id, day, amount, orders") -> list[tuple]:
+def days(t: Transactions, columns: str = "customer_id, day, amount, orders") -> list[tuple[Any, ...]]:
     return t.connection.execute(f"SELECT {columns} FROM {t.relation} ORDER BY customer_id, day").fetchall()
 
 
-def table(**columns: list) -> pa.Table:
+def table(**columns: Sequence[Any]) -> pa.Table:
     return pa.table(columns)
 
 
-def refused(source: Path | pa.Table, rules: OrderRules | None = None, **more) -> InputError:
+def refused(source: Path | pa.Table, rules: OrderRules | None = None, **more: Any) -> InputError:
     with pytest.raises(InputError) as caught:
         check_orders(source, rules, **more)
     assert "\n" not in str(caught.value)
@@ -128,7 +130,7 @@ def test_copies_are_dropped_lines_are_summed_and_conflicts_are_told(tmp_path: Pa
 
 
 def test_margin_or_cost_instead_of_revenue() -> None:
-    base = {"customer_id": ["a", "a"], "date": ["2024-01-01"] * 2, "amount": [100, -10]}
+    base: dict[str, Sequence[Any]] = {"customer_id": ["a", "a"], "date": ["2024-01-01"] * 2, "amount": [100, -10]}
     rules = OrderRules(value="margin")
     assert days(check_orders(table(**base, margin=[30, -3]), rules))[0][2:] == (27.0, 1)
     assert days(check_orders(table(**base, cost=[60, 0]), rules))[0][2:] == (30.0, 1)
@@ -141,7 +143,7 @@ def rates(*rows: tuple[str, str, float]) -> pa.Table:
     return pa.table({"date": [r[0] for r in rows], "currency": [r[1] for r in rows], "rate": [r[2] for r in rows]})
 
 
-MIXED = {
+MIXED: dict[str, Sequence[Any]] = {
     "customer_id": ["a", "b", "c"], "date": ["2024-01-05", "2024-01-05", "2024-02-05"],
     "amount": [10, 10, 10], "currency": ["USD", "eur ", "EUR"],
 }  # fmt: skip

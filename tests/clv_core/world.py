@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pyarrow as pa
@@ -15,6 +15,11 @@ from clv_core.spend import empty_days
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
+
+    Floats = NDArray[np.float64]
+    Places = NDArray[np.int64]
+    Texts = NDArray[np.str_]
+    Days = NDArray[np.datetime64]
 
 AS_OF = date(2026, 6, 30)
 STYLES = ("storytelling", "transactional", "brand", "retargeting")
@@ -57,22 +62,29 @@ def simulate(customers: int = 3000, campaigns: int = 8, seed: int = 7, days: int
     return World(orders, acquisition, results, scores, dict(zip(ids.tolist(), future.tolist(), strict=True)))
 
 
-def _orders(rng, came, days, rate, leave, basket):  # type: ignore[no-untyped-def]
-    who, when, amount, future = [], [], [], np.zeros(len(came))
+def _orders(
+    rng: np.random.Generator, came: Places, days: int, rate: Floats, leave: Floats, basket: Floats
+) -> tuple[Places, Places, Floats, Floats]:
+    who: list[int] = []
+    when: list[int] = []
+    amount: list[float] = []
+    future = np.zeros(len(came))
     for i in range(len(came)):
         lives = rng.exponential(1 / leave[i])
         day, first = float(came[i]), True
         while first or (day - came[i] <= lives and day < days + 365):
             value = basket[i] * rng.gamma(8, 1 / 8)
             if day < days:
-                who.append(i), when.append(int(day)), amount.append(value)
+                who.append(i)
+                when.append(int(day))
+                amount.append(value)
             else:
                 future[i] += value
             day, first = day + rng.exponential(1 / rate[i]), False
     return np.array(who), np.array(when), np.array(amount), future
 
 
-def _acquisition(ids, came, campaign, paid):  # type: ignore[no-untyped-def]
+def _acquisition(ids: Texts, came: Days, campaign: Places, paid: NDArray[np.bool_]) -> pa.Table:
     rows = [
         {
             "customer_id": c, "acquired_at": d.item(), "platform": ("meta", "google", "tiktok")[k % 3] if p else "",
@@ -85,8 +97,16 @@ def _acquisition(ids, came, campaign, paid):  # type: ignore[no-untyped-def]
     return pa.Table.from_pylist(rows, schema=ACQUISITION)
 
 
-def _results(rng, first, campaign, came, paid, basket, campaigns):  # type: ignore[no-untyped-def]
-    rows = []
+def _results(
+    rng: np.random.Generator,
+    first: Days,
+    campaign: Places,
+    came: Places,
+    paid: NDArray[np.bool_],
+    basket: Floats,
+    campaigns: int,
+) -> pa.Table:
+    rows: list[dict[str, Any]] = []
     claim = np.linspace(1.6, 0.7, campaigns)
     for k in range(campaigns):
         mine = paid & (campaign == k)
@@ -106,7 +126,9 @@ def _results(rng, first, campaign, came, paid, basket, campaigns):  # type: igno
     return pa.Table.from_pylist(rows, schema=empty_days().schema)
 
 
-def _scores(ids, rate, leave, basket, age, who, when, days):  # type: ignore[no-untyped-def]
+def _scores(
+    ids: Texts, rate: Floats, leave: Floats, basket: Floats, age: Places, who: Places, when: Places, days: int
+) -> pa.Table:
     """What an analyst who knew each customer's rates would predict: alive or not, then orders until drop-out in a year."""
     last = np.zeros(len(ids))
     np.maximum.at(last, who, when)

@@ -40,7 +40,7 @@ def test_the_shipped_starter_config_is_valid(folder: Path) -> None:
 def test_the_demo_config_is_valid(tmp_path: Path) -> None:
     world.write_config(tmp_path, {"http://127.0.0.1:8801": "http://127.0.0.1:9999"})
     settings = config.load(tmp_path)
-    assert settings.platforms["meta"].api_base == "http://127.0.0.1:9999"
+    assert settings.platforms["meta"].model_dump()["api_base"] == "http://127.0.0.1:9999"
     assert settings.sources.as_of == "last_order"
 
 
@@ -125,4 +125,4 @@ def test_the_starter_is_the_config_folder(folder: Path) -> None:
 def test_paths_of_a_platform_are_relative_to_the_config_folder(folder: Path) -> None:
     with (folder / "platforms.yaml").open("a") as file:
         file.write("\nfile:\n  folder: ../lists\n  accounts:\n    - {account_id: by-hand, format: meta}\n")
-    assert config.load(folder).platforms["file"].folder == str((folder / ".." / "lists").resolve())
+    assert config.load(folder).platforms["file"].model_dump()["folder"] == str((folder / ".." / "lists").resolve())

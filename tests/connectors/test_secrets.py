@@ -130,7 +130,7 @@ def connect(
             sandbox.limits.enabled = False
             sandbox.apps["123"] = SECRET
             sandbox.accounts["7000000000000000001"] = sandbox.account
-        answer = sandbox._answer
+        answer: Callable[[Request, Any], Response] = sandbox._answer
 
         def listen(request: Request, handle: Any) -> Response:
             heard.append(f"{request.method} {request.path} {request.query}")
@@ -184,7 +184,7 @@ def test_nothing_private_is_said(
     for library in ("httpx", "httpcore", "urllib3", "requests", "facebook_business", "connectors"):
         logging.getLogger(library).setLevel(logging.DEBUG)
     connector, sandbox = connect(name)
-    said = []
+    said: list[str] = []
     for _ in CALLS:
         sandbox.faults.add(**{"times": 99, **FAULTS[name][fault]})
     said += provoke(connector)

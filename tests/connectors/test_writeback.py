@@ -79,7 +79,7 @@ def joined(expected: dict[str, list[str]]) -> dict[str, str]:
     return {one: "|".join(names) for one, names in expected.items()}
 
 
-def in_sqlite(path: Path, query: str = "SELECT customer_id, audiences FROM clv_scores") -> dict[str, Any]:
+def in_sqlite(path: Path, query: str = "SELECT customer_id, audiences FROM clv_scores") -> dict[Any, Any]:
     with sqlite3.connect(path) as connection:
         return dict(connection.execute(query).fetchall())
 

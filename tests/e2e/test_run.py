@@ -4,19 +4,22 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from tests.e2e.conftest import Rehearsal, clvsync, raw_identifiers, rehearsal_in
 
+First = tuple[Rehearsal, dict[str, Any]]  # the job, and what its run said
+
 
 @pytest.fixture(scope="module")
-def first(tmp_path_factory: pytest.TempPathFactory, sandboxes: dict[str, dict[str, str]]) -> tuple[Rehearsal, dict]:  # type: ignore[type-arg]
+def first(tmp_path_factory: pytest.TempPathFactory, sandboxes: dict[str, dict[str, str]]) -> First:
     rehearsal = rehearsal_in(tmp_path_factory.mktemp("run") / "config", sandboxes)
     return rehearsal, rehearsal.clvsync("run")
 
 
-def test_the_job_runs_against_sandboxes_started_apart(first: tuple[Rehearsal, dict]) -> None:  # type: ignore[type-arg]
+def test_the_job_runs_against_sandboxes_started_apart(first: First) -> None:
     rehearsal, outcome = first
     assert outcome["scores"]["customers"] == 23570
     assert Path(outcome["report"]).stat().st_size > 100_000
@@ -30,7 +33,7 @@ def test_the_job_runs_against_sandboxes_started_apart(first: tuple[Rehearsal, di
             assert 0.995 * count <= held[name] <= count * (1.05 if platform == "tiktok" else 1), (platform, name)
 
 
-def test_a_second_run_writes_no_member_anywhere(first: tuple[Rehearsal, dict]) -> None:  # type: ignore[type-arg]
+def test_a_second_run_writes_no_member_anywhere(first: First) -> None:
     rehearsal, _ = first
     before = {name: rehearsal.writes(name) for name in rehearsal.addresses}
     assert all(before.values())
@@ -39,7 +42,7 @@ def test_a_second_run_writes_no_member_anywhere(first: tuple[Rehearsal, dict]) -
     assert {name: rehearsal.writes(name) for name in rehearsal.addresses} == before
 
 
-def test_no_raw_identifier_is_written_anywhere(first: tuple[Rehearsal, dict]) -> None:  # type: ignore[type-arg]
+def test_no_raw_identifier_is_written_anywhere(first: First) -> None:
     rehearsal, outcome = first
     written = [path for path in (rehearsal.folder / "state").rglob("*") if path.is_file()]
     assert len(written) > 10
@@ -49,7 +52,7 @@ def test_no_raw_identifier_is_written_anywhere(first: tuple[Rehearsal, dict]) ->
         assert not any(raw.encode() in text for text in texts), raw
 
 
-def test_state_is_owner_only(first: tuple[Rehearsal, dict]) -> None:  # type: ignore[type-arg]
+def test_state_is_owner_only(first: First) -> None:
     rehearsal, _ = first
     state = rehearsal.folder / "state"
     assert state.stat().st_mode & 0o077 == 0
@@ -57,7 +60,7 @@ def test_state_is_owner_only(first: tuple[Rehearsal, dict]) -> None:  # type: ig
         assert path.stat().st_mode & 0o077 == 0, path
 
 
-def test_plan_status_report_and_pull_after_a_run(first: tuple[Rehearsal, dict], tmp_path: Path) -> None:  # type: ignore[type-arg]
+def test_plan_status_report_and_pull_after_a_run(first: First, tmp_path: Path) -> None:
     rehearsal, _ = first
     plan = rehearsal.clvsync("plan")
     assert {"platform", "account", "audience", "add", "change", "remove", "guardrail"} <= set(plan["audiences"][0])
@@ -72,7 +75,7 @@ def test_plan_status_report_and_pull_after_a_run(first: tuple[Rehearsal, dict], 
         assert "Founder story" in out.read_text()
 
 
-def test_forget_erases_and_the_source_cannot_bring_them_back(first: tuple[Rehearsal, dict]) -> None:  # type: ignore[type-arg]
+def test_forget_erases_and_the_source_cannot_bring_them_back(first: First) -> None:
     rehearsal, outcome = first
     name = next(one["name"] for one in outcome["audiences"] if one["platform"] == "meta" and one["audience"] == "all_customers")
 
@@ -92,7 +95,7 @@ def test_forget_erases_and_the_source_cannot_bring_them_back(first: tuple[Rehear
     assert held() == gone
 
 
-def test_a_source_cut_to_a_tenth_stops_the_run(first: tuple[Rehearsal, dict]) -> None:  # type: ignore[type-arg]
+def test_a_source_cut_to_a_tenth_stops_the_run(first: First) -> None:
     rehearsal, _ = first
     contacts = rehearsal.folder / "data" / "contacts.csv"
     whole = contacts.read_text().splitlines(keepends=True)

@@ -143,7 +143,7 @@ class Stage:
         path = self.ledger.snapshot_path(row)
         if path is None:
             return 0
-        return int(duckdb.sql(f"SELECT count(*) FROM '{path}' WHERE state <> {REFUSED}").fetchall()[0][0])
+        return int(duckdb.execute(f"SELECT count(*) FROM '{path}' WHERE state <> {REFUSED}").fetchall()[0][0])
 
     def writes(self) -> list[dict[str, Any]]:
         """Member writes in the sandbox's log."""

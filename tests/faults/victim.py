@@ -26,12 +26,12 @@ def run(
     """Nothing, or no return: the process dies before commit number `commit` (from 1; 0: never) or runs out of disk."""
     left = commit
 
-    def count(journal: Journal, commit: Any = Journal.commit) -> None:
+    def count(self: Journal, commit: Any = Journal.commit) -> None:
         nonlocal left
         left -= 1
         if left == 0:
             os.kill(os.getpid(), signal.SIGKILL)
-        commit(journal)
+        commit(self)
 
     if room:
         resource.setrlimit(resource.RLIMIT_FSIZE, (room, room))  # no file may grow beyond this: a disk that is full

@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 import pytest
 
+from clv_core.models.base import Floats
 from clv_core.models.optimum import Surface, climb
 from clv_core.models.pareto_likelihood import ParetoLikelihood
 from clv_core.models.pareto_nbd import ParetoNbd
+
+Drawn = Callable[[np.random.Generator], Floats]  # a number per customer
 
 
 def counted(surface: Surface) -> tuple[Surface, list[int]]:
     calls: list[int] = []
 
-    def seen(theta):
+    def seen(theta: Floats) -> tuple[float, Floats, Floats]:
         calls.append(1)
         return surface(theta)
 
@@ -26,7 +31,7 @@ def test_a_bound_holds_one_parameter_and_the_others_go_where_is_best_given_that(
         [10.0, 10.0, 1.0]
     )  # outside: the best inside has the first at its bound, the second 0.999 of that further in
 
-    def hill(theta):
+    def hill(theta: Floats) -> tuple[float, Floats, Floats]:
         off = theta - top
         return -0.5 * float(off @ curve @ off), -curve @ off, -curve
 
@@ -39,7 +44,7 @@ def test_a_bound_holds_one_parameter_and_the_others_go_where_is_best_given_that(
 
 @pytest.mark.parametrize("slope", [1e-9, 1e-5, 5e-5])
 def test_a_ridge_that_rises_without_end_is_left(slope: float) -> None:
-    def ridge(theta):
+    def ridge(theta: Floats) -> tuple[float, Floats, Floats]:
         along, across = theta
         value = slope * along - 0.5 * across**2
         return value, np.array([slope, -across]), np.array([[-50 * slope, 0.0], [0.0, -1.0]])  # steps of 0.02
@@ -51,16 +56,16 @@ def test_a_ridge_that_rises_without_end_is_left(slope: float) -> None:
     assert len(calls) <= 40
 
 
-def orders(customers: int, pace, stays, seed: int = 4) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def orders(customers: int, pace: Drawn, stays: Drawn, seed: int = 4) -> tuple[Floats, Floats, Floats]:
     """x, t_x, T in whole days of Poisson buyers who leave after `stays` weeks."""
     random = np.random.default_rng(seed)
     T = np.floor((104 - random.random(customers) * 52) * 7) / 7
-    pace, stays = pace(random), stays(random)
+    paces, ends = pace(random), stays(random)
     x, t_x, at = np.zeros(customers), np.zeros(customers), np.zeros(customers)
     there = np.ones(customers, dtype=bool)
     while there.any():
-        at += random.exponential(1 / pace, customers)
-        there &= at < np.minimum(T, stays)
+        at += random.exponential(1 / paces, customers)
+        there &= at < np.minimum(T, ends)
         x[there] += 1
         t_x[there] = np.floor(at[there] * 7) / 7
     return x, t_x, T
@@ -76,11 +81,11 @@ def orders(customers: int, pace, stays, seed: int = 4) -> tuple[np.ndarray, np.n
     ],
     ids=["alike", "alike_staying", "rare_staying", "alike_leaving"],
 )
-def test_flat_pareto_likelihoods_end_in_bounded_work(monkeypatch: pytest.MonkeyPatch, pace, stays) -> None:
+def test_flat_pareto_likelihoods_end_in_bounded_work(monkeypatch: pytest.MonkeyPatch, pace: Drawn, stays: Drawn) -> None:
     looks: list[int] = []
     real = ParetoLikelihood.slope
 
-    def slope(self, theta):
+    def slope(self: ParetoLikelihood, theta: Floats) -> tuple[float, Floats]:
         looks.append(self.rows.x.size)
         return real(self, theta)
 

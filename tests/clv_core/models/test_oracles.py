@@ -13,18 +13,20 @@ from scipy.special import hyp2f1
 
 from clv_core.models.bg_nbd import BgNbd
 from clv_core.models.gamma_gamma import GammaGamma
+from clv_core.models.geometric_orders import GeometricOrders
 from clv_core.models.mbg_nbd import MbgNbd
 from clv_core.models.pareto_nbd import ParetoNbd
 from tests.clv_core.histories import DATA, cdnow
 
-MODELS = {"bgnbd": BgNbd, "mbgnbd": MbgNbd, "pareto": ParetoNbd}
+Kind = type[GeometricOrders] | type[ParetoNbd]
+MODELS: dict[str, Kind] = {"bgnbd": BgNbd, "mbgnbd": MbgNbd, "pareto": ParetoNbd}
 PREFIX = {"bgnbd": "bg", "mbgnbd": "mbg", "pareto": "pnbd"}
 ORACLES = json.loads((DATA / "clv_oracle_params.json").read_text())
 WEEKLY = np.log(1.15) / 52  # 15% a year, continuous
 
 
 @cache
-def fitted(name: str, data: str = "sample"):
+def fitted(name: str, data: str = "sample") -> GeometricOrders | ParetoNbd:
     return MODELS[name].fit(*cdnow(data).times)
 
 
@@ -64,7 +66,7 @@ def test_gamma_gamma_reaches_the_known_optimum(data: str) -> None:
     assert model.log_likelihood == pytest.approx(known["ll"], abs=1e-4)
 
 
-PUBLISHED = {
+PUBLISHED: dict[Kind, tuple[str, tuple[float, ...], tuple[int, ...], float | None, int]] = {
     BgNbd: ("bgnbd", (0.243, 4.414, 0.793, 2.426), (3, 3, 3, 3), -9582.4, 1),
     MbgNbd: ("mbgnbd", (0.525, 6.183, 0.891, 1.614), (3, 3, 3, 3), None, 0),
     ParetoNbd: ("pareto", (0.553, 10.578, 0.606, 11.669), (3, 3, 3, 3), -9595.0, 1),
@@ -72,7 +74,7 @@ PUBLISHED = {
 
 
 @pytest.mark.parametrize("model", PUBLISHED)
-def test_published_digits(model: type) -> None:
+def test_published_digits(model: Kind) -> None:
     name, values, digits, likelihood, places = PUBLISHED[model]
     found = fitted(name)
     assert tuple(round(p.value, d) for p, d in zip(found.parameters.values(), digits, strict=True)) == values

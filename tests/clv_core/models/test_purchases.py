@@ -23,7 +23,7 @@ def by_quadrature(A: float, h: float, a: float, c: float) -> float:
 
     centre, width, far = np.log(a / c), np.sqrt(1 / a + 1 / c), 60.0 + 60.0 / min(1.0, a, c)
     edges = centre + width * np.array([-far, -40, -8, -3, 0, 3, 8, 40, far])
-    return sum(quad(height, low, high, epsabs=0, epsrel=1e-11, limit=400)[0] for low, high in pairwise(edges))
+    return sum(float(quad(height, low, high, epsabs=0, epsrel=1e-11, limit=400)[0]) for low, high in pairwise(edges))
 
 
 @pytest.mark.parametrize("a", [0.05, 0.6, 1.0, 2.5, 30.0])
@@ -64,7 +64,9 @@ def test_the_pareto_tail_is_its_integral_with_and_without_interpolation(theta: t
 
     def whole(x: float, t: float) -> float:
         height = lambda v: s * np.exp(-(r + x) * np.log1p((beta + t) * np.expm1(min(v, 600.0)) / (alpha + t)) - s * v)  # noqa: E731
-        return sum(quad(height, low, high, epsabs=0, epsrel=1e-12)[0] for low, high in ((0, 0.2), (0.2, 2), (2, 10), (10, 90)))
+        return sum(
+            float(quad(height, low, high, epsabs=0, epsrel=1e-12)[0]) for low, high in ((0, 0.2), (0.2, 2), (2, 10), (10, 90))
+        )
 
     few_x, few_t = np.array([0.0, 1.0, 7.0, 40.0]), np.array([0.0, 3.0, 30.0, 55.0])
     places, (rows,) = Places.of(few_x, few_t)

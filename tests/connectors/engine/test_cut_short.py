@@ -138,7 +138,7 @@ def test_predicted_values_cut_short_go_out_under_the_same_ids(tmp_path: Path) ->
     for commit in range(1, MOST, STEP // 2 + 1):
         world = World(tmp_path / str(commit), Shelf(EVENTS))
         client = EventClient(world.shelf, "1")
-        account = Account(client, IdentityRules(), "shop")  # type: ignore[arg-type]
+        account = Account(client, IdentityRules(), "shop")
         orders = first_orders(world, {str(number): 1 for number in range(7)})
 
         def send(world: World = world, account: Account = account, orders: Any = orders) -> None:

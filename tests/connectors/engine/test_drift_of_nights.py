@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 from dataclasses import replace
+from datetime import date
 from itertools import pairwise
 from pathlib import Path
 
@@ -96,10 +97,11 @@ def test_no_membership_runs_out_with_a_run_every_night(tmp_path: Path, membershi
     assert renewals == 2
 
 
-def sent_on(world: World):  # type: ignore[no-untyped-def]
+def sent_on(world: World) -> date:
     import pyarrow.parquet as parquet
 
-    return min(parquet.read_table(world.ledger.snapshot_path(world.ledger.audiences()[0]))["sent_on"].to_pylist())
+    days: list[date] = parquet.read_table(world.ledger.snapshot_path(world.ledger.audiences()[0]))["sent_on"].to_pylist()
+    return min(days)
 
 
 def test_adds_come_before_removals(tmp_path: Path) -> None:

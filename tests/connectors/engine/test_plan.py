@@ -7,11 +7,12 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from connectors.engine.audience import AudienceRequest, specs
-from connectors.protocol import Operation
+from connectors.protocol import Batch, Operation
 from tests.connectors.engine.platform import LIMITS, Shelf
 from tests.connectors.engine.world import LOOSE, World, person
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
 PEOPLE = [person(number) for number in range(25)]
@@ -44,12 +45,19 @@ def test_a_plan_after_an_interrupted_run_knows_what_arrived(tmp_path: Path) -> N
     assert (other["mode"], other["add"], other["remove"]) == ("change", 6, 2)
 
 
+def noting(ids: list[str]) -> Callable[[Batch], None]:
+    def note(batch: Batch) -> None:
+        ids.append(batch.id)
+
+    return note
+
+
 def test_the_same_rows_make_the_same_batches(tmp_path: Path) -> None:
     seen: list[list[str]] = []
     for number in (1, 2):
         world = World(tmp_path / str(number))
         ids: list[str] = []
-        world.shelf.faults = [lambda batch, ids=ids: ids.append(batch.id)]
+        world.shelf.faults = [noting(ids)]
         world.push(PEOPLE)
         seen.append(ids)
     assert seen[0] == seen[1]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from decimal import Decimal
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -21,7 +21,7 @@ from connectors.errors import (
 )
 from connectors.protocol import AudienceState, LookalikeSpec, Operation
 from tests.connectors.engine.platform import LIMITS, Shelf
-from tests.connectors.engine.world import LOOSE, World, person, row
+from tests.connectors.engine.world import LOOSE, Person, World, person, row
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -32,7 +32,7 @@ EVERYBODY = [person(number) for number in range(35)]
 VALUED = AudienceRequest("seed", "Seed", value_weighted=True, guardrails=LOOSE)
 
 
-def rows(people: list) -> set:  # type: ignore[type-arg]
+def rows(people: list[Person]) -> set[tuple[Any, ...]]:
     return {row(one) for one in people}
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 import pytest
@@ -36,8 +36,8 @@ PEOPLE = [
         ({"where": "customer_id IN (SELECT '3')"}, [3]),
     ],
 )
-def test_who_is_selected(tmp_path: Path, who: dict[str, object], ids: list[int]) -> None:
-    world = World(tmp_path, requests=(AudienceRequest("a", "Some", guardrails=LOOSE, **who),))  # type: ignore[arg-type]
+def test_who_is_selected(tmp_path: Path, who: dict[str, Any], ids: list[int]) -> None:
+    world = World(tmp_path, requests=(AudienceRequest("a", "Some", guardrails=LOOSE, **who),))
     world.push(PEOPLE)
     assert world.shelf.members("Some") == {row(PEOPLE[number - 1]) for number in ids}
 

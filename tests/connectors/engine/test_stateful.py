@@ -149,7 +149,7 @@ class Nights(RuleBasedStateMachine):
     def withdraw(self, number: int) -> None:
         """Somebody says no."""
         if number in self.people:
-            contact = {"country": "US", "consent_ad_user_data": "denied"}
+            contact: dict[str, str | None] = {"country": "US", "consent_ad_user_data": "denied"}
             self.people[number] = replace(self.people[number], contact=contact)
 
     @rule(number=IDS)

@@ -32,8 +32,8 @@ class EventClient(Client):
 
     signal: ValueSignal | None = field(default_factory=lambda: ValueSignal("dataset-1", "Predicted", currency="USD"))
     calls: list[list[dict[str, Any]]] = field(default_factory=list)
-    answers: list[Any] = field(default_factory=list)
-    settled: list[Any] = field(default_factory=list)
+    answers: list[Receipt | Exception] = field(default_factory=list)
+    settled: list[Receipt | Exception] = field(default_factory=list)
 
     def send_values(self, batch: ValueBatch) -> Receipt:
         rows = [row for chunk in batch.chunks() for row in chunk.to_pylist()]
@@ -89,7 +89,7 @@ def send(world: World, client: EventClient) -> Send:
         before = sum(
             row["pending"] for row in world.ledger.journal.rows("SELECT * FROM signal_batches WHERE state = 'pending'")
         )
-        account = Account(client, IdentityRules(), "shop")  # type: ignore[arg-type]
+        account = Account(client, IdentityRules(), "shop")
         (line,) = send_values(world.ledger, known, first_orders(world, ages), [account], now=world.clock, **options)
         known.close()
         taken = line["accepted"] + sum(line["rejected"].values()) + line["unknown"] + line["pending"]
@@ -256,7 +256,7 @@ def test_one_account_costs_no_other(world: World, client: EventClient) -> None:
     other, third = EventClient(world.shelf, "2"), EventClient(world.shelf, "3")
     client.answers, third.signal = [FatalError("no")], None
     members = world.members([person(1)])
-    accounts = [Account(one, IdentityRules()) for one in (client, other, third)]  # type: ignore[arg-type]
+    accounts = [Account(one, IdentityRules()) for one in (client, other, third)]
     lines = send_values(world.ledger, members, first_orders(world, {"1": 1}), accounts, now=world.clock)
     members.close()
     assert [(one["account"], one["accepted"]) for one in lines] == [("1", 0), ("2", 1)]
@@ -273,7 +273,7 @@ def test_further_identifier_rows_of_a_person_make_no_second_event(tmp_path: Path
     world = World(tmp_path, Shelf(spill))
     client = EventClient(world.shelf, "1")
     members = world.members([person(1, emails=("a@example.com", "b@example.com"))])
-    account = Account(client, IdentityRules())  # type: ignore[arg-type]
+    account = Account(client, IdentityRules())
     made = {account.mark: identify_members(members, spill.recipe, account.rules)}
     (line,) = send_values(world.ledger, members, first_orders(world, {"1": 1}), [account], identified=made, now=world.clock)
     members.close()

@@ -130,10 +130,11 @@ def test_no_secret_or_identifier_reaches_errors_or_logs(
     sandbox.faults.add(match="/user/info/", **fault)
     with pytest.raises(SyncError) as caught:
         client.get("/user/info/", {})
-    chain, error = [], caught.value
+    chain: list[str] = []
+    error: BaseException | None = caught.value
     while error is not None:
         chain += [str(error), repr(error), repr(getattr(error, "args", ""))]
-        error = error.__cause__ or (None if error.__suppress_context__ else error.__context__)  # type: ignore[assignment]
+        error = error.__cause__ or (None if error.__suppress_context__ else error.__context__)
     said = " ".join([*chain, caplog.text])
     for secret in (TOKEN, "ab" * 32, "cd" * 32, "jane@example.com", "+12025550123"):
         assert secret not in said

@@ -13,11 +13,11 @@ import pyarrow as pa
 import pytest
 
 from connectors.protocol import Operation
-from connectors.tiktok import files
+from connectors.tiktok import CAPABILITIES, files
 from connectors.tiktok.connector import TikTokConnector
 from connectors.tiktok.files import MULTIPLE, hexadecimal, write_files
 
-from .conftest import CAPABILITIES, Connect, Recorded, batch, digest, people, seed
+from .conftest import Connect, Recorded, batch, digest, people, seed
 
 COLUMNS = CAPABILITIES.recipe.columns()
 # TikTok's own vector for this address.

@@ -97,7 +97,7 @@ def test_a_cut_report_is_read_by_a_task(sandbox: Recorded, tiktok: TikTokConnect
 
 
 def test_days_without_anything_are_left_out(sandbox: Recorded, tiktok: TikTokConnector) -> None:
-    nothing = {"spend": "0", "impressions": "0", "clicks": "0", "conversions": "0", "conversion_value": "0"}
+    nothing: dict[str, Any] = {"spend": "0", "impressions": "0", "clicks": "0", "conversions": "0", "conversion_value": "0"}
     sandbox.campaigns = [row(FIRST, **nothing), row(FIRST, 2, **{**nothing, "conversions": "1"})]
     assert len(list(tiktok.campaign_days(FIRST, FIRST))) == 1
 
