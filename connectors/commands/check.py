@@ -61,7 +61,7 @@ def describe(name: str) -> dict[str, Any]:
     can = registry.platform(name).capabilities
     return {
         "name": name,
-        "identifiers": [one.name for one in can.recipe.fields],
+        "identifiers": [one.name for one in can.recipe.fields if not one.note],
         "value_per_member": can.value_weighted,
         "rows_per_batch": can.batch_rows,
         "operations": sorted(can.operations),

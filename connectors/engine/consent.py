@@ -37,14 +37,25 @@ def reason(country: str = "consent_country", regions: frozenset[str] = STRICT_RE
     A word that nobody can read is taken as a refusal and counted apart.
     """
     strict = f"({name(country)} IS NULL OR {_among(name(country), regions)})"
+    missing = _missing()
     denied = " OR ".join(_among(_word(flag), DENIED) for flag in FLAGS)
     unread = " OR ".join(f"NOT {_among(_word(flag), (*GRANTED, *DENIED, *BLANK))}" for flag in FLAGS)
-    missing = " OR ".join(f"NOT {_among(_word(flag), GRANTED)}" for flag in FLAGS)
     sold = f"NOT {_among(_word(SOLD), (*DENIED, *BLANK))}"
     return (
         f"CASE WHEN {sold} THEN 'do_not_sell' WHEN {denied} THEN 'consent_denied' WHEN {unread} THEN 'consent_unreadable' "
         f"WHEN {strict} AND ({missing}) THEN 'consent_missing' ELSE '' END"
     )
+
+
+def unrecorded() -> str:
+    """SQL text: 'yes' where not both flags are granted, else null. Such people may be sent outside the strict regions, but no
+    platform may be told that they consented. Null is the usual case, so that it leaves no mark on a row's digest.
+    """
+    return f"CASE WHEN {_missing()} THEN 'yes' END"
+
+
+def _missing() -> str:
+    return " OR ".join(f"NOT {_among(_word(flag), GRANTED)}" for flag in FLAGS)
 
 
 def least(column: str, text: str) -> str:

@@ -39,7 +39,8 @@ def laid_out(
             one.counts.shared = int(marks.sum())
             one.counts.shared_identifiers = len(np.unique(one.keys()[marks]))
             one.only(~marks)
-        report.of(one.field.source).add(one.counts)
+        if not one.field.note:
+            report.of(one.field.source).add(one.counts)
     _complete(fields, len(ids), report)
     _within_limit(fields, len(ids), recipe, report)
     found = _identifiers(fields, len(ids))

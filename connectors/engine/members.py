@@ -55,7 +55,7 @@ class Members:
     """Member keys (16 bytes each, some twice) of all who said no (WITHDRAWN), known to the scores or not."""
 
     def pieces(self) -> Pieces:
-        """The rows: member_key, limited_data_use, then all columns of scores and contacts."""
+        """The rows: member_key, limited_data_use, consent_unrecorded, then all columns of scores and contacts."""
         return Pieces(self.path, self.key)
 
     def close(self) -> None:
@@ -146,7 +146,7 @@ def _query(given: list[str], regions: frozenset[str], part: int, parts: int) -> 
         f"FROM (SELECT * FROM scores {mine}) s LEFT JOIN (SELECT * FROM contacts {mine}) c "
         f"ON c.customer_id = s.customer_id {spelled}) "
         f"SELECT *, CASE WHEN no_contact THEN 'no_contact' ELSE {consent.reason(regions=regions)} END AS drop_reason, "
-        f"{consent.limited_data_use()} AS limited_data_use FROM joined"
+        f"{consent.limited_data_use()} AS limited_data_use, {consent.unrecorded()} AS consent_unrecorded FROM joined"
     )
 
 

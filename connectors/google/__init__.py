@@ -37,6 +37,7 @@ RECIPE = Recipe(
         _part("family_name", "last_name", "name_google_family", hashed=True),
         _part("region_code", "country", "country_upper", hashed=False),
         _part("postal_code", "postal_code", "postal_google", hashed=False),
+        IdentifierField("consent_unrecorded", "consent_unrecorded", "mark", hashed=False, identifies=False, note=True),
     ),
     identifiers_per_member=10,
 )

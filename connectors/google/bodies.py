@@ -3,6 +3,9 @@
 One AudienceMember per person with all the person's identifiers in one CompositeData.UserData, as Google's upgrade guide
 asks; digests travel as 64 lower-case hex digits. An address goes only with all four parts: an incomplete one makes Google
 refuse the request of 10,000 people.
+
+Consent is declared for those who gave it and for nobody else: on the request when all of its people did, else on their own
+members. `consent_unrecorded` marks those who did not give both; rows without that column say nothing of consent.
 """
 
 from __future__ import annotations
@@ -11,10 +14,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Collection, Iterable, Sequence
 
     import pyarrow as pa
 
+UNRECORDED = "consent_unrecorded"
 ADDRESS = ("given_name", "family_name", "region_code", "postal_code")
 GRANTED, ACCEPTED, HEX, GOOGLE_ADS = 1, 1, 1, 1
 Texts = list[str | None]
@@ -28,6 +32,15 @@ class Columns:
     emails: tuple[Texts, ...]
     phones: tuple[Texts, ...]
     address: tuple[Texts, ...]
+    unrecorded: Texts | None = None
+    """Not null where consent was not recorded; None: it is not known of anybody."""
+
+    def granted(self, rows: Sequence[int]) -> list[int]:
+        """Those of these rows whose people granted both consents."""
+        if self.unrecorded is None:
+            return []
+        marks = self.unrecorded
+        return [row for row in rows if marks[row] is None]
 
     def empty_rows(self) -> list[int]:
         """Rows that hold nothing that finds a person."""
@@ -40,30 +53,38 @@ class Columns:
 
 
 def read(chunks: Iterable[pa.RecordBatch]) -> Columns:
-    """The identifier columns of a batch (`email`, `email#2` ...), digests as hex."""
+    """The identifier columns of a batch (`email`, `email#2` ...) and consent marks, digests as hex."""
     texts: dict[str, Texts] = {}
     rows = 0
     for chunk in chunks:
         for name, column in zip(chunk.schema.names, chunk.columns, strict=True):
             values = [one.hex() if isinstance(one, bytes) else one for one in column.to_pylist()]
-            held = texts.setdefault(name, [None] * rows)
+            held = texts.setdefault(name, [_absent(name)] * rows)
             held.extend(values)
         rows += chunk.num_rows
-        for held in texts.values():
-            held.extend([None] * (rows - len(held)))
+        for name, held in texts.items():
+            held.extend([_absent(name)] * (rows - len(held)))
     address = tuple(texts[name] for name in ADDRESS) if all(name in texts for name in ADDRESS) else ()
-    return Columns(rows, _family(texts, "email"), _family(texts, "phone"), address)
+    return Columns(rows, _family(texts, "email"), _family(texts, "phone"), address, texts.get(UNRECORDED))
+
+
+def _absent(name: str) -> str | None:
+    """What stands for the rows of a chunk without this column: no identifier, no consent."""
+    return "unknown" if name == UNRECORDED else None
 
 
 def _family(texts: dict[str, Texts], name: str) -> tuple[Texts, ...]:
     return tuple(held for column, held in texts.items() if column.partition("#")[0] == name)
 
 
-def fill(members: Any, columns: Columns, rows: Sequence[int]) -> None:
-    """Nothing: `members` (a repeated AudienceMember) holds these rows, in this order."""
+def fill(members: Any, columns: Columns, rows: Sequence[int], alone: Collection[int] = ()) -> None:
+    """Nothing: `members` (a repeated AudienceMember) holds these rows, in this order; `alone` as `allow` gave it."""
     add = members.add
     for row in rows:
-        fill_user(add().composite_data.user_data.user_identifiers, columns, row)
+        member = add()
+        fill_user(member.composite_data.user_data.user_identifiers, columns, row)
+        if row in alone:
+            grant(member.consent)
 
 
 def fill_user(identifiers: Any, columns: Columns, row: int) -> None:
@@ -92,11 +113,23 @@ def address_to(request: Any, account_id: str, login_account: str | None, list_id
         destination.login_account.account_id = login_account
 
 
-def allow(request: Any) -> None:
-    """Nothing: what is sent in carries consent (and members the terms); a removal only the encoding."""
+def allow(request: Any, columns: Columns, rows: Sequence[int]) -> frozenset[int]:
+    """Rows whose consent must stand on their own members or events: none when all granted it, for then the request says so.
+
+    What is sent in carries consent (and members the terms); a removal only the encoding.
+    """
     request.encoding = HEX
-    if "consent" in request.DESCRIPTOR.fields_by_name:
-        request.consent.ad_user_data = GRANTED
-        request.consent.ad_personalization = GRANTED
     if "terms_of_service" in request.DESCRIPTOR.fields_by_name:
         request.terms_of_service.customer_match_terms_of_service_status = ACCEPTED
+    if "consent" not in request.DESCRIPTOR.fields_by_name:
+        return frozenset()
+    granted = columns.granted(rows)
+    if len(granted) < len(rows):
+        return frozenset(granted)
+    grant(request.consent)
+    return frozenset()
+
+
+def grant(consent: Any) -> None:
+    """Nothing: both consents are granted."""
+    consent.ad_user_data = consent.ad_personalization = GRANTED

@@ -1,7 +1,9 @@
 """Members through Google Ads' upload jobs: for accounts that Google still allows (`members_api: ads_jobs`).
 
-One job per batch, as adding and removing may not be mixed; all people at fault are named at once (partial failure). A job that
-succeeded proves nothing about single people, so what it took counts as accepted and the list's size is what tells.
+One job per batch, as adding and removing may not be mixed. Two where only some of its people granted consent, which is said of
+a job as a whole: the others go in one that says nothing of it, as Google's guide asks. All people at fault are named at once
+(partial failure). A job that succeeded proves nothing about single people, so what it took counts as accepted and the list's
+size is what tells.
 Replacing isn't offered: a job's remove-all comes first, so a replacement of several batches would empty the list in between.
 """
 
@@ -13,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from connectors.errors import ConfigurationError, FatalError
 from connectors.google import bodies
 from connectors.google.client import ADS_CONSENT_GRANTED, CUSTOMER_MATCH_JOB, job_operations, partial_failures
+from connectors.google.members import read_reference, write_reference
 from connectors.protocol import Operation, Receipt
 
 if TYPE_CHECKING:
@@ -45,20 +48,22 @@ class Jobs:
         rows = [row for row in range(columns.rows) if row not in refused]
         if not rows:
             return Receipt(accepted=0, rejected=dict(Counter(refused.values())), rejected_rows=refused)
-        removes = batch.operation is Operation.REMOVE
-        job = self._create(handle, removes=removes)
-        for part in _parts(columns, rows):
-            refused.update(self._add(job, columns, part, removes=removes))
-        taken = columns.rows - len(refused)
-        if taken:
+        jobs: list[tuple[str, int]] = []
+        for group, granted in _groups(columns, rows, removes=batch.operation is Operation.REMOVE):
+            job = self._create(handle, granted=granted)
+            for part in _parts(columns, group):
+                refused.update(self._add(job, columns, part, removes=batch.operation is Operation.REMOVE))
+            if taken := sum(row not in refused for row in group):
+                jobs.append((job, taken))
+        for job, _ in jobs:
             self._run(job)
-        reasons = dict(Counter(refused.values()))
-        return Receipt(0, reasons, refused, pending=taken, reference=job if taken else "", remote_id=handle.remote_id)
+        reasons, taken = dict(Counter(refused.values())), columns.rows - len(refused)
+        return Receipt(0, reasons, refused, pending=taken, reference=write_reference(jobs, {}), remote_id=handle.remote_id)
 
-    def _create(self, handle: AudienceHandle, *, removes: bool) -> str:
+    def _create(self, handle: AudienceHandle, *, granted: bool) -> str:
         account = self._client.account.account_id
         about: dict[str, Any] = {"user_list": f"customers/{account}/userLists/{handle.remote_id}"}
-        if not removes:
+        if granted:
             about["consent"] = {"ad_user_data": ADS_CONSENT_GRANTED, "ad_personalization": ADS_CONSENT_GRANTED}
         job = {"type_": CUSTOMER_MATCH_JOB, "customer_match_user_list_metadata": about}
         made = self._client.ads_call(SERVICE, "create_offline_user_data_job", {"customer_id": account, "job": job})
@@ -82,20 +87,38 @@ class Jobs:
                 raise
 
     def settle(self, handle: AudienceHandle, reference: str, rows: int) -> Receipt:
-        """What became of a job; it is asked for by query, since waiting on the operation hangs."""
+        """What became of a batch's jobs, once all of them are done."""
+        jobs = [(self._job(name), count) for name, count in read_reference(reference, rows)[0]]
+        if any(job is not None and job.status in (PENDING, RUNNING) for job, _ in jobs):
+            return Receipt(accepted=0, pending=rows, reference=reference)
+        accepted = sum(count for job, count in jobs if job is not None and job.status == SUCCESS)
+        unknown = sum(count for job, count in jobs if job is None)
+        failed = rows - accepted - unknown
+        details = ["Google does not know the job any more"] if unknown else []
+        details += [
+            f"the job failed (reason {job.failure_reason})" for job, _ in jobs if job is not None and job.status != SUCCESS
+        ]
+        rejected = {"JOB_FAILED": failed} if failed else {}
+        return Receipt(accepted, rejected, unknown=unknown, detail=", ".join(details))
+
+    def _job(self, name: str) -> Any:
+        """The job, or None if Google doesn't know it; asked for by query, since waiting on the operation hangs."""
         found = self._client.query(
             "SELECT offline_user_data_job.resource_name, offline_user_data_job.status, "
             "offline_user_data_job.failure_reason, offline_user_data_job.operation_metadata.match_rate_range "
-            f"FROM offline_user_data_job WHERE offline_user_data_job.resource_name = '{reference}'"
+            f"FROM offline_user_data_job WHERE offline_user_data_job.resource_name = '{name}'"
         )
-        if not found:
-            return Receipt(accepted=0, unknown=rows, detail="Google does not know the job any more")
-        job = found[0].offline_user_data_job
-        if job.status in (PENDING, RUNNING):
-            return Receipt(accepted=0, pending=rows, reference=reference)
-        if job.status == SUCCESS:
-            return Receipt(accepted=rows)
-        return Receipt(accepted=0, rejected={"JOB_FAILED": rows}, detail=f"the job failed (reason {job.failure_reason})")
+        return found[0].offline_user_data_job if found else None
+
+
+def _groups(columns: bodies.Columns, rows: list[int], *, removes: bool) -> list[tuple[list[int], bool]]:
+    """The rows by whether their job says that they granted consent; who leaves needs none."""
+    if removes:
+        return [(rows, False)]
+    granted = columns.granted(rows)
+    known = frozenset(granted)
+    parts = [(granted, True), ([row for row in rows if row not in known], False)]
+    return [(part, said) for part, said in parts if part]
 
 
 def _parts(columns: bodies.Columns, rows: list[int]) -> list[list[int]]:

@@ -76,8 +76,7 @@ class Members:
         client = self._client
         request = member_request(kind)
         bodies.address_to(request, client.account.account_id, client.login_account, list_id)
-        bodies.allow(request)
-        bodies.fill(request.audience_members, columns, rows)
+        bodies.fill(request.audience_members, columns, rows, bodies.allow(request, columns, rows))
         method = "ingest_audience_members" if kind == "ingest" else "remove_audience_members"
         timeout = client.settings.timeout_seconds
 
@@ -121,7 +120,7 @@ class Members:
 
     def settle_requests(self, reference: str, rows: int, handle: AudienceHandle | None = None) -> Receipt:
         """What became of the rows of these requests, whatever they held."""
-        requests, before, after = _read(reference, rows)
+        requests, before, after = read_reference(reference, rows)
         try:
             statuses = [(count, self._status(request)) for request, count in requests]
             waiting = any(self._processing([(request, 0)]) for request in after)
@@ -171,7 +170,8 @@ def write_reference(requests: list[tuple[str, int]], replace: dict[str, Any]) ->
     return json.dumps({"requests": requests, **replace}) if requests or replace else ""
 
 
-def _read(reference: str, rows: int) -> tuple[list[tuple[str, int]], datetime | None, list[str]]:
+def read_reference(reference: str, rows: int) -> tuple[list[tuple[str, int]], datetime | None, list[str]]:
+    """Requests with their row counts; the time of a replacement and what it waits for."""
     if not reference.startswith("{"):
         return [(reference, rows)], None, []
     held = json.loads(reference)

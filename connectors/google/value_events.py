@@ -2,7 +2,7 @@
 
 The action must be one made for predictions: predicted and real purchase values are never mixed. Events carry the caller's event
 id as transaction id, by which Google drops duplicates. Columns: `event_id`, `at` (timestamp with zone), `value` (decimal),
-`currency`, optional `bucket` (high, middle, low), `gclid`, `gbraid`, `wbraid`, and the recipe's identifiers.
+`currency`, optional `bucket` (high, middle, low), `gclid`, `gbraid`, `wbraid`, and the recipe's columns.
 """
 
 from __future__ import annotations
@@ -63,9 +63,12 @@ class ValueEvents:
         client = self._client
         request = member_request("events")
         bodies.address_to(request, client.account.account_id, client.login_account, action)
-        bodies.allow(request)
+        alone = bodies.allow(request, columns, rows)
         for row in rows:
-            _fill(request.events.add(), columns, events, row)
+            event = request.events.add()
+            _fill(event, columns, events, row)
+            if row in alone:
+                bodies.grant(event.consent)
         timeout = client.settings.timeout_seconds
 
         def invoke() -> str:

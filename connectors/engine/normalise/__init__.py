@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from connectors.engine.normalise import country, device, email, name, person, phone, place
+from connectors.engine.normalise import country, device, email, mark, name, person, phone, place
 from connectors.engine.normalise.rule import Rule, Settled
 from connectors.engine.normalise.switches import IdentityRules
 
@@ -31,6 +31,7 @@ RULES: dict[str, Rule] = {
         person.BIRTH_DAY,
         device.MOBILE_AD_ID,
         device.EXTERNAL_ID,
+        mark.MARK,
     )
 }
 

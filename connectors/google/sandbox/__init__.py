@@ -11,7 +11,7 @@ import json
 from typing import TYPE_CHECKING, Any
 
 from connectors.google.sandbox.refusals import DataManagerError, Violation
-from connectors.google.sandbox.store import Store, UserList, unpack
+from connectors.google.sandbox.store import Store, UserList
 from connectors.sandbox import Sandbox
 
 if TYPE_CHECKING:
@@ -119,7 +119,7 @@ class GoogleSandbox(Sandbox):
                 continue
             shown |= {"member_count": len(held.members), "value_based": False, "membership_days": held.days}
             shown |= {"status": "OPEN" if held.open else "CLOSED", "customer_types": sorted(held.types)}
-            shown["members"] = [{"userIdentifiers": unpack(member)} for member in held.members] if members else []
+            shown["members"] = list(held.shown()) if members else []
             audiences[str(held.id)] = shown
         return {"audiences": audiences, "lookalikes": lookalikes, "value_rules": self.store.rules, "events": self.store.events}
 

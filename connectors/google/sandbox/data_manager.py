@@ -86,7 +86,7 @@ class DataManager:
         self._fits(lists, checked)
         now = self.store.now()
         for held in () if request.validate_only else lists:
-            held.members.update({member: now for member, dropped in checked.members if not dropped})
+            held.take((member for member, dropped in checked.members if not dropped), now, checked.flags)
         return self._accept(dm.IngestAudienceMembersResponse, "ingest", request, checked)
 
     def remove(self, request: Any, _: Mapping[str, str]) -> Any:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from connectors.google.sandbox.identifiers import HEX, Reader
 from connectors.google.sandbox.refusals import DataManagerError, Violation
+from connectors.google.sandbox.store import consents
 
 if TYPE_CHECKING:
     from connectors.google.sandbox.store import Store
@@ -56,6 +57,7 @@ def _read(store: Store, event: Any, index: int, reader: Reader) -> tuple[dict[st
         "value": event.conversion_value,
         "currency": event.currency,
         "bucket": event.user_properties.customer_value_bucket,
+        "consent": consents(reader.flags(event)),
         **{name: value for name, value in clicks.items() if value},
     }
     return shown, dropped

@@ -32,6 +32,8 @@ class Checked:
     kind: str = "composite_data"
     members: list[tuple[bytes, int]] = field(default_factory=list)
     counts: dict[str, int] = field(default_factory=dict)
+    flags: dict[bytes, tuple[int, int]] = field(default_factory=dict)
+    """Both consents of members for whom not both were granted (0: nothing said)."""
 
 
 class Reader:
@@ -76,8 +78,11 @@ class Reader:
 
     def person(self, member: Any, data: Any, place: str) -> tuple[bytes, int]:
         """One person's identifiers, packed, and the reason for which processing drops them (0: none)."""
-        packed, regions = self._user_data(data, place)
-        return pack(packed), self._dropped(member, regions)
+        found, regions = self._user_data(data, place)
+        packed, flags = pack(found), self.flags(member)
+        if flags != (GRANTED, GRANTED):
+            self.checked.flags[packed] = flags
+        return packed, self._dropped(flags, regions)
 
     def _mobile(self, data: Any, place: str) -> list[bytes]:
         if not 0 < len(data.mobile_ids) <= MOST_IDENTIFIERS:
@@ -141,12 +146,15 @@ class Reader:
         encoded = postal.encode()[:255]
         return bytes(b"a" + given + family + region.encode()[:2].ljust(2) + bytes([len(encoded)]) + encoded)
 
-    def _dropped(self, member: Any, regions: set[str]) -> int:
-        """The reason for which processing drops the member: the member's own consent wins over the request's."""
+    def flags(self, member: Any) -> tuple[int, int]:
+        """Both consents as they hold for the member (or event): its own win over the request's. Who leaves needs none."""
         if self._consent is None:
-            return 0
+            return GRANTED, GRANTED
         consent = member.consent if member.HasField("consent") else self._consent
-        flags = (consent.ad_user_data, consent.ad_personalization)
+        return consent.ad_user_data, consent.ad_personalization
+
+    def _dropped(self, flags: tuple[int, int], regions: set[str]) -> int:
+        """The reason for which processing drops the member."""
         if DENIED in flags:
             return DENIED_CONSENT
         return NO_CONSENT if regions & CONSENT_NEEDED and flags != (GRANTED, GRANTED) else 0

@@ -6,7 +6,7 @@ import re
 from typing import TYPE_CHECKING, Any
 
 from google.ads.googleads.v26.services import types as services
-from google.longrunning import operations_pb2  # type: ignore[import-untyped]
+from google.longrunning import operations_pb2
 from google.protobuf import any_pb2
 from google.rpc import status_pb2
 
@@ -15,7 +15,7 @@ from connectors.google.sandbox.refusals import AdsError
 from connectors.google.sandbox.store import pack
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from connectors.google.sandbox.store import Store, UserList
 
@@ -57,6 +57,7 @@ class Jobs:
             "account": account,
             "list": held.id,
             "granted": flags == (GRANTED, GRANTED),
+            "consent": list(flags),
             "state": "PENDING",
             "operations": [],
             "at": 0.0,
@@ -129,17 +130,18 @@ class Jobs:
         if job["state"] != "PENDING":
             raise AdsError(SOURCE, "JOB_ALREADY_STARTED")
         job["state"], job["at"] = "RUNNING", self._store.now()
-        self._apply(self._store.lists[job["list"]], job["operations"])
+        self._apply(self._store.lists[job["list"]], job["operations"], job["consent"])
         job["operations"] = []
         return operations_pb2.Operation(name=f"{request.resource_name}/operations/1")
 
-    def _apply(self, held: UserList, operations: list[tuple[str, bytes]]) -> None:
+    def _apply(self, held: UserList, operations: list[tuple[str, bytes]], consent: Sequence[int]) -> None:
         now = self._store.now()
+        flags = tuple(int(flag == GRANTED) for flag in consent)  # as the Data Manager numbers them
         for kind, member in operations:
             if kind == "remove_all":
                 held.members.clear()
             elif kind == "create":
-                held.members[member] = now
+                held.take((member,), now, {} if all(flags) else {member: flags})
         held.drop(member for kind, member in operations if kind == "remove")
 
     def upload(self, account: str, request: Any) -> Any:
@@ -153,7 +155,7 @@ class Jobs:
             raise AdsError("user_data_error", "TOO_MANY_USER_IDENTIFIERS") from None
         if faults:
             raise faults[0]
-        self._apply(held, work)
+        self._apply(held, work, consent)
         response = services.UploadUserDataResponse.pb(services.UploadUserDataResponse())
         response.received_operations_count = len(request.operations)
         return response

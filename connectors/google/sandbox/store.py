@@ -20,7 +20,14 @@ if TYPE_CHECKING:
     from connectors.sandbox import Clock
 
 DAY = 86_400
+GRANTED = 1
 KINDS = {b"e": "emailAddress", b"p": "phoneNumber"}
+
+
+def consents(flags: Iterable[int]) -> dict[str, str]:
+    """Consents as the wire names them; what was not said is absent."""
+    named = zip(("adUserData", "adPersonalization"), flags, strict=True)
+    return {name: "CONSENT_GRANTED" if flag == GRANTED else "CONSENT_DENIED" for name, flag in named if flag}
 
 
 def pack(identifiers: list[bytes]) -> bytes:
@@ -76,6 +83,21 @@ class UserList:
     level: int = 0
     countries: tuple[str, ...] = ()
     types: set[str] = field(default_factory=set)
+    flags: dict[bytes, tuple[int, ...]] = field(default_factory=dict)
+    """The consents that were sent with members, of whom not both were granted."""
+
+    def take(self, joining: Iterable[bytes], now: float, flags: Mapping[bytes, tuple[int, ...]]) -> None:
+        """Nothing: they are members; `flags` holds the consents of those among them for whom not both were granted."""
+        joined = dict.fromkeys(joining, now)
+        self.members.update(joined)
+        for member in joined if self.flags else ():
+            self.flags.pop(member, None)
+        self.flags.update(flags)
+
+    def shown(self) -> Iterator[dict[str, Any]]:
+        """The members as sent: identifiers and consents."""
+        for member in self.members:
+            yield {"userIdentifiers": unpack(member), "consent": consents(self.flags.get(member, (GRANTED, GRANTED)))}
 
     def drop(self, leaving: Iterable[bytes]) -> None:
         """Nothing: everybody who shares an identifier with those leaving is gone: people are matched, not rows."""
@@ -91,16 +113,17 @@ class UserList:
 
     def to_dict(self) -> dict[str, Any]:
         """All of it, for a file."""
-        kept = {name: value for name, value in vars(self).items() if name not in ("members", "types")}
-        packed = [[base64.b64encode(member).decode(), at] for member, at in self.members.items()]
+        kept = {name: value for name, value in vars(self).items() if name not in ("members", "types", "flags")}
+        packed = [[base64.b64encode(member).decode(), at, *self.flags.get(member, ())] for member, at in self.members.items()]
         return {**kept, "types": sorted(self.types), "members": packed}
 
     @classmethod
     def from_dict(cls, held: Mapping[str, Any]) -> UserList:
         """The list that `to_dict` gave."""
-        members = {base64.b64decode(member): float(at) for member, at in held["members"]}
+        members = {base64.b64decode(member): float(at) for member, at, *_ in held["members"]}
+        flags = {base64.b64decode(member): tuple(said) for member, _, *said in held["members"] if said}
         fixed = {"seeds": tuple(held["seeds"]), "countries": tuple(held["countries"]), "types": set(held["types"])}
-        return cls(**{**held, **fixed, "members": members})
+        return cls(**{**held, **fixed, "members": members, "flags": flags})
 
 
 @dataclass

@@ -47,6 +47,7 @@ ROWS = pa.record_batch(
         "family_name": pa.array([sha("doe"), None], pa.binary(32)),
         "region_code": pa.array(["GB", "GB"]),
         "postal_code": pa.array(["EC1A 1BB", "EC1A 1BB"]),
+        "consent_unrecorded": pa.nulls(2, pa.string()),
     }
 )
 
@@ -91,6 +92,12 @@ def test_bodies_of_members(world: World, heard: list[tuple[str, Any]], connector
     assert last(heard, "RetrieveRequestStatus") == golden("request_status_retrieve")
 
 
+def test_body_of_members_of_whom_one_granted_no_consent(heard: list[tuple[str, Any]], connector: GoogleConnector) -> None:
+    rows = ROWS.set_column(ROWS.num_columns - 1, "consent_unrecorded", pa.array([None, "yes"]))
+    connector.send(connector.find_or_create(TOP), batch(Operation.ADD, rows))
+    assert last(heard, "IngestAudienceMembers") == golden("audience_members_ingest_mixed")
+
+
 def test_bodies_of_lists(heard: list[tuple[str, Any]], connector: GoogleConnector) -> None:
     connector.find_or_create(TOP)
     assert last(heard, "ListUserLists") == golden("user_lists_list")
@@ -123,6 +130,7 @@ def test_body_of_a_predicted_value(world: World, heard: list[tuple[str, Any]], t
             "bucket": ["high"],
             "gclid": ["CjwKCAjw"],
             "email": pa.array([sha("jane.doe@example.com")], pa.binary(32)),
+            "consent_unrecorded": pa.nulls(1, pa.string()),
         }
     )
     world.connect(transport, predicted_value_action="777001").send_predicted_values([rows])
@@ -145,6 +153,7 @@ def test_every_golden_body_is_one_that_the_servers_take(world: World) -> None:
 
     kinds = {
         "audience_members_ingest": dm.IngestAudienceMembersRequest,
+        "audience_members_ingest_mixed": dm.IngestAudienceMembersRequest,
         "audience_members_remove": dm.RemoveAudienceMembersRequest,
         "audience_members_remove_all": dm.RemoveAllAudienceMembersRequest,
         "events_ingest": dm.IngestEventsRequest,

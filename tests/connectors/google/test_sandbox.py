@@ -42,7 +42,8 @@ def test_admin_routes(world: World) -> None:
     plain.ingest()
     state = requests.get(f"{base}/_sandbox/state", timeout=5).json()
     (held,) = state["audiences"].values()
-    assert held["members"] == [{"userIdentifiers": [{"emailAddress": hexed("a")}]}]
+    consent = {"adUserData": "CONSENT_GRANTED", "adPersonalization": "CONSENT_GRANTED"}
+    assert held["members"] == [{"userIdentifiers": [{"emailAddress": hexed("a")}], "consent": consent}]
     assert {one["operation"] for one in state["requests"] if "operation" in one} == {"create", "add"}
 
 

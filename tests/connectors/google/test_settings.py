@@ -71,6 +71,7 @@ def test_the_recipe_is_googles() -> None:
     assert RECIPE.columns() == (
         *("email", "email#2", "email#3", "phone", "phone#2", "phone#3"),
         *("given_name", "family_name", "region_code", "postal_code"),
+        "consent_unrecorded",
     )
     fields = {one.name: one for one in RECIPE.fields}
     assert {name: one.rule for name, one in fields.items()} == {
@@ -80,8 +81,10 @@ def test_the_recipe_is_googles() -> None:
         "family_name": "name_google_family",
         "region_code": "country_upper",
         "postal_code": "postal_google",
+        "consent_unrecorded": "mark",
     }
-    assert [name for name, one in fields.items() if not one.hashed] == ["region_code", "postal_code"]
+    assert [name for name, one in fields.items() if not one.hashed] == ["region_code", "postal_code", "consent_unrecorded"]
+    assert [name for name, one in fields.items() if one.note] == ["consent_unrecorded"]
     address = {"given_name", "family_name", "region_code", "postal_code"}
     assert all({*fields[name].requires, name} == address for name in address)
     assert (CAPABILITIES.batch_rows, CAPABILITIES.membership_days, CAPABILITIES.value_weighted) == (10_000, 540, False)

@@ -31,6 +31,7 @@ def values(count: int, **columns: list[Any]) -> pa.RecordBatch:
         "currency": ["USD"] * count,
         "bucket": ["high"] * count,
         "email": pa.array([digest(str(row)) for row in range(count)], pa.binary(32)),
+        "consent_unrecorded": pa.nulls(count, pa.string()),
     }
     return pa.record_batch({**plain, **columns})
 
@@ -50,6 +51,7 @@ def test_values_travel_with_bucket_and_click(world: World, connector: GoogleConn
         "value": 12.5,
         "currency": "USD",
         "bucket": 3,
+        "consent": {"adUserData": "CONSENT_GRANTED", "adPersonalization": "CONSENT_GRANTED"},
         "gclid": "CjwK",
         "account": ACCOUNT,
     }

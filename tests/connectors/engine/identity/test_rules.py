@@ -27,6 +27,7 @@ GOOD: Cases = {
         ("a.b@mail.gmail.com", None, "a.b@mail.gmail.com"),
         (".john@gmail.com", None, "john@gmail.com"),
     ],
+    "mark": [("yes", None, "yes")],
     "email_without_tag": [("Jane.Doe+x@Shop.com", None, "jane.doe@shop.com")],
     "email_bare": [("Jane.Doe+x@Shop.com", None, "janedoe@shop.com")],
     "phone_e164": [
