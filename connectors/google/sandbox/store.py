@@ -10,7 +10,7 @@ import base64
 import math
 from collections import deque
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any
 
 from connectors.google.sandbox.refusals import DataManagerError
 
@@ -147,7 +147,7 @@ class Store:
     matching_hours = 24.0
     match_rate = 0.8
     per_minute = 300
-    per_day: ClassVar = {"Ingestion": 100_000, "Management": 50_000}
+    per_day: Mapping[str, int] = {"Ingestion": 100_000, "Management": 50_000}
 
     def __init__(self, clock: Clock) -> None:
         self.clock = clock

@@ -39,7 +39,7 @@ class Plain:
 
     def __init__(self, world: World) -> None:
         self.world, self.base = world, world.addresses["data_manager"]
-        self.list_id = self.create(displayName="Base")["id"]
+        self.list_id: str = self.create(displayName="Base")["id"]
 
     def call(self, verb: str, path: str, body: Any = None, **options: Any) -> tuple[int, dict[str, Any]]:
         answer = requests.request(verb, f"{self.base}/v1/{path}", json=body, timeout=10, **options)
@@ -97,7 +97,7 @@ def ads(world: World, service: str, method: str, body: dict[str, Any], metadata:
         path = f"/google.ads.googleads.v26.services.{service}/{method}"
         call = channel.unary_stream if method == "SearchStream" else channel.unary_unary
         invoke = call(path, request_serializer=lambda one: one.SerializeToString(), response_deserializer=lambda raw: raw)
-        answer = getattr(services, f"{stem}Response", None)
+        answer: Any = getattr(services, f"{stem}Response", None)
         try:
             if method == "SearchStream":
                 parts = [answer.pb(answer.deserialize(raw)) for raw in invoke(request, metadata=metadata, timeout=10)]

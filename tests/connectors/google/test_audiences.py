@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -14,6 +14,8 @@ from connectors.protocol import AudienceSpec, AudienceState
 from tests.connectors.google.conftest import ACCOUNT, TOP
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
     from tests.connectors.google.conftest import World
 
 MANAGER = "9999999999"
@@ -44,10 +46,10 @@ def test_lists_on_later_pages_are_found(world: World) -> None:
     assert connector.find_or_create(AudienceSpec("x", "list 59")).remote_id == str(8_000_000_061)
 
 
-def _deaf_to_filters(world: World):  # type: ignore[no-untyped-def]
+def _deaf_to_filters(world: World) -> Callable[[Any, Mapping[str, str]], Any]:
     honest = world.sandbox.data_manager.list
 
-    def answer(request, headers):  # type: ignore[no-untyped-def]
+    def answer(request: Any, headers: Mapping[str, str]) -> Any:
         request.filter, request.page_size = "", 25
         return honest(request, headers)
 

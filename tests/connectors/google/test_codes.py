@@ -10,7 +10,7 @@ from google.ads.datamanager_v1 import types as dm
 from google.ads.googleads.v26.errors import types as ads
 
 from connectors import errors
-from connectors.google.codes import DATA_MANAGER, GRPC, PROCESSING, lookup, table
+from connectors.google.codes import DATA_MANAGER, GRPC, PROCESSING, Code, lookup, table
 from connectors.google.faults import EXISTS, GONE, GoneError, RefusedMembersError
 from connectors.protocol import LookalikeSpec, Operation
 from tests.connectors.google.conftest import TOP, batch, people
@@ -74,9 +74,9 @@ def test_the_facts_are_in_the_table() -> None:
 
 
 def test_every_reason_of_the_data_manager_is_there() -> None:
-    wanted = {one.name: int(one) for one in dm.ErrorReason if one}
+    wanted = {one.name: int(one) for one in dm.ErrorReason if one}  # type: ignore[attr-defined]
     assert {code: row.number for (source, code), row in table().items() if source == DATA_MANAGER} == wanted
-    reasons = {re.sub("^PROCESSING_ERROR_(REASON_)?", "", one.name): int(one) for one in dm.ProcessingErrorReason if one}
+    reasons = {re.sub("^PROCESSING_ERROR_(REASON_)?", "", one.name): int(one) for one in dm.ProcessingErrorReason if one}  # type: ignore[attr-defined]
     assert {code: row.number for (source, code), row in table().items() if source == PROCESSING} == reasons
 
 
@@ -113,7 +113,7 @@ RAISED = [
 
 
 @pytest.mark.parametrize("row", RAISED, ids=lambda row: row.code)
-def test_each_refusal_of_members_becomes_its_error(shared: World, row) -> None:  # type: ignore[no-untyped-def]
+def test_each_refusal_of_members_becomes_its_error(shared: World, row: Code) -> None:
     """Over the real client and wire: class, code and remedy are the table's."""
     connector = shared.made[0]
     handle = connector.find_or_create(TOP)
@@ -134,7 +134,7 @@ STATUS = {"quota_error": "RESOURCE_EXHAUSTED", "internal_error": "INTERNAL", "au
 
 
 @pytest.mark.parametrize("row", ADS, ids=lambda row: f"{row.source}-{row.code}")
-def test_each_refusal_of_google_ads_becomes_its_error(shared: World, row) -> None:  # type: ignore[no-untyped-def]
+def test_each_refusal_of_google_ads_becomes_its_error(shared: World, row: Code) -> None:
     """Also those of INTERNAL and RESOURCE_EXHAUSTED, which the SDK doesn't decode."""
     client = shared.made[0].client
     fault = {"source": row.source, "code": row.code, "status": STATUS.get(row.source, "INVALID_ARGUMENT")}

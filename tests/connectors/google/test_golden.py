@@ -151,7 +151,7 @@ def test_every_golden_body_is_one_that_the_servers_take(world: World) -> None:
     from google.ads.datamanager_v1 import types as dm
     from google.ads.googleads.v26.services import types as services
 
-    kinds = {
+    kinds: dict[str, type[Any]] = {
         "audience_members_ingest": dm.IngestAudienceMembersRequest,
         "audience_members_ingest_mixed": dm.IngestAudienceMembersRequest,
         "audience_members_remove": dm.RemoveAudienceMembersRequest,

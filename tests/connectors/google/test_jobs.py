@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from connectors.google.connector import GoogleConnector
     from tests.connectors.google.conftest import World
 
-ADDRESS = {
+ADDRESS: dict[str, dict[int, Any]] = {
     "given_name": {0: digest("ada")},
     "family_name": {0: digest("lovelace")},
     "region_code": {0: "GB"},

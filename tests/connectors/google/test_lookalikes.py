@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from connectors.errors import ConfigurationError, FatalError, NotReadyError
-from connectors.protocol import AudienceState, LookalikeSpec
+from connectors.protocol import AudienceHandle, AudienceState, LookalikeSpec
 from tests.connectors.google.conftest import TOP
 
 if TYPE_CHECKING:
@@ -68,9 +68,9 @@ def test_a_duplicate_that_was_made_meanwhile_is_used(world: World) -> None:
     connector, other = world.connect(), world.connect()
     seed = world.filled(connector, range(200))
     honest = connector.client.query
-    made = []
+    made: list[AudienceHandle] = []
 
-    def late(gaql: str, customer_id: str = ""):  # type: ignore[no-untyped-def]
+    def late(gaql: str, customer_id: str = "") -> list[Any]:
         found = honest(gaql, customer_id)
         if not made and "LOOKALIKE" in gaql:
             made.append(other.find_or_create_lookalike(seed, LOOK))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 import pytest
@@ -14,9 +14,11 @@ from connectors.protocol import Operation
 from tests.connectors.google.conftest import TOP, batch, digest, people
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from tests.connectors.google.conftest import World
 
-ADDRESS = {
+ADDRESS: dict[str, dict[int, Any]] = {
     "given_name": {0: digest("ada")},
     "family_name": {0: digest("lovelace")},
     "region_code": {0: "GB"},
@@ -69,7 +71,7 @@ def test_a_bad_member_that_google_does_not_name_is_found_by_halving(world: World
     guilty = digest("77@example.com")
     honest = world.sandbox.data_manager.methods["IngestAudienceMembers"]
 
-    def silent(request, headers):  # type: ignore[no-untyped-def]
+    def silent(request: Any, headers: Mapping[str, str]) -> Any:
         """Refuses without saying which member: a shape that other Google services answer with."""
         from connectors.google.sandbox.refusals import DataManagerError
 
@@ -88,7 +90,7 @@ def test_a_bad_member_that_google_does_not_name_is_found_by_halving(world: World
     assert (settled.accepted, settled.pending) == (99, 0)
 
 
-def _identifiers(member):  # type: ignore[no-untyped-def]
+def _identifiers(member: Any) -> Any:
     return member.composite_data.user_data.user_identifiers
 
 
@@ -184,7 +186,7 @@ def test_processing_errors_are_counted_by_reason(world: World, transport: str) -
     handle = connector.find_or_create(TOP)
     honest = world.sandbox.data_manager.methods["IngestAudienceMembers"]
 
-    def without_consent(request, headers):  # type: ignore[no-untyped-def]
+    def without_consent(request: Any, headers: Mapping[str, str]) -> Any:
         request.ClearField("consent")
         return honest(request, headers)
 

@@ -178,7 +178,10 @@ def _bare(world: World) -> Plain:
 def test_the_manager_header_of_google_ads(world: World) -> None:
     world.sandbox.accounts[ACCOUNT] = {"parent": "9999999999"}
     body = {"customerId": ACCOUNT, "query": "SELECT customer.id FROM customer"}
-    call = lambda *metadata: ads(world, "GoogleAdsService", "SearchStream", body, metadata)  # noqa: E731
+
+    def call(*metadata: tuple[str, str]) -> Any:
+        return ads(world, "GoogleAdsService", "SearchStream", body, metadata)
+
     assert call() == "USER_PERMISSION_DENIED"
     assert call(("login-customer-id", "999-999-9999")) == "INVALID_LOGIN_CUSTOMER_ID"
     assert call(("login-customer-id", "9999999999"), ("developer-token", "ignored"))[0]["customer"]["id"] == ACCOUNT
@@ -190,7 +193,10 @@ def typed(user_list: str, category: str) -> dict[str, Any]:
 
 def test_customer_types_have_their_own_rules(world: World) -> None:
     name = f"customers/{ACCOUNT}/userLists/{seeds(world)}"
-    mutate = lambda body: ads(world, "UserListCustomerTypeService", "MutateUserListCustomerTypes", body)  # noqa: E731
+
+    def mutate(body: dict[str, Any]) -> Any:
+        return ads(world, "UserListCustomerTypeService", "MutateUserListCustomerTypes", body)
+
     assert mutate(typed(name, "PURCHASERS"))["results"][0]["resourceName"].endswith("~PURCHASERS")
     assert mutate(typed(name, "PURCHASERS")) == "RESOURCE_ALREADY_EXISTS"
     assert mutate(typed(name, "QUALIFIED_LEADS")) == "CONFLICTING_CUSTOMER_TYPES"
