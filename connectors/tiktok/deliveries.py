@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 from connectors.errors import FatalError, NotReadyError, OutcomeUnknownError, RemovalRefusedError, RetriableError
 from connectors.protocol import AudienceState, Operation, Receipt
 from connectors.tiktok.codes import FILE_EXPIRED
-from connectors.tiktok.files import LIMIT, MULTIPLE, SINGLE, TYPES, Uploaded, upload_members
+from connectors.tiktok.files import LIMIT, MULTIPLE, SINGLE, TYPES
+from connectors.tiktok.uploads import Uploaded, upload_members
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -83,7 +84,7 @@ class Deliveries:
 
     def _upload(self, batch: Batch, calculate_type: str) -> Uploaded:
         client, owner = self.directory.client, self.directory.advertiser_id
-        return upload_members(client, owner, batch.chunks, self.columns, calculate_type, limit=self.limit)
+        return upload_members(client, owner, batch, self.columns, calculate_type, limit=self.limit)
 
     def _create(self, handle: AudienceHandle, batch: Batch) -> Receipt:
         if batch.operation is Operation.REMOVE:

@@ -1,4 +1,4 @@
-"""Customer files: record batches -> CSV on disk, one at a time -> uploaded. Memory stays flat, nothing is left behind.
+"""Customer files: record batches -> CSV on disk, one at a time. Memory stays flat.
 
 Rules of `/dmp/custom_audience/file/upload/` (docs?id=1739940567842818) and of the header of MULTIPLE_TYPES files
 (docs?id=1747012327159809): a header line, at most three columns of one kind, as many cells in a row as headers, blank cells
@@ -9,25 +9,22 @@ from __future__ import annotations
 
 import hashlib
 import os
-import tempfile
-from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from connectors.errors import FatalError
-from connectors.tiktok.codes import BAD_SIGNATURE
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
-
-    from connectors.tiktok.client import Client
+    from pathlib import Path
 
 LIMIT = 250_000_000  # bytes in one file
+ROWS = 125_000  # rows in one file: while one is uploaded, the next is built
+MOST_FILES = 40  # of one create or update call; "less than 50" is recommended, more than 500 refused
 SLICE = 50_000  # rows written at a time
 HEADERS = {"EMAIL": "email_SHA256", "PHONE": "phone_SHA256", "MAID": "MAID_SHA256"}
 MULTIPLE = "MULTIPLE_TYPES"
@@ -106,6 +103,12 @@ class _Writer:
         return MemberFile(self.path, self._digest.hexdigest(), self.rows)
 
 
+def rows_each(rows: int) -> int:
+    """How many rows each file of `rows` holds: about ROWS, all the same, so that the last isn't tiny; never too many files."""
+    files = min(MOST_FILES, -(-rows // ROWS))
+    return -(-rows // max(1, files)) or 1
+
+
 def write_files(
     chunks: Callable[[], Iterator[pa.RecordBatch]],
     columns: Sequence[str],
@@ -113,8 +116,9 @@ def write_files(
     folder: Path,
     *,
     limit: int = LIMIT,
+    rows: int = ROWS,
 ) -> Iterator[MemberFile]:
-    """Finished files of at most `limit` bytes, one at a time. The caller deletes each before asking for the next."""
+    """Finished files of at most `limit` bytes and `rows` rows, one at a time. The caller deletes them, soon."""
     if calculate_type == MULTIPLE:
         used = used_columns(chunks(), columns)
         header = (",".join(HEADERS[kind_of(name)] for name in used) + "\n").encode()
@@ -122,20 +126,34 @@ def write_files(
         used, header = [name for name in columns if kind_of(name) == SINGLE[calculate_type]], b""
     writer: _Writer | None = None
     number = 0
-    for chunk in chunks() if used else ():
-        for start in range(0, chunk.num_rows, SLICE):
-            text, rows = lines(chunk.slice(start, SLICE), used, calculate_type)
-            for piece, part in _pieces(text, rows, limit - len(header)):
-                if writer and writer.size + len(piece) > limit:
-                    yield writer.finish()
-                    writer = None
-                if writer is None and part:
-                    number += 1
-                    writer = _Writer(folder / f"members-{number}.csv", header)
-                if writer:
-                    writer.write(piece, part)
+    for part, ends in _slices(chunks() if used else (), rows):
+        text, filled = lines(part, used, calculate_type)
+        for piece, count in _pieces(text, filled, limit - len(header)):
+            if writer and writer.size + len(piece) > limit:
+                yield writer.finish()
+                writer = None
+            if writer is None and count:
+                number += 1
+                writer = _Writer(folder / f"members-{number}.csv", header)
+            if writer:
+                writer.write(piece, count)
+        if writer and ends:
+            yield writer.finish()
+            writer = None
     if writer:
         yield writer.finish()
+
+
+def _slices(chunks: Iterable[pa.RecordBatch], rows: int) -> Iterator[tuple[pa.RecordBatch, bool]]:
+    """The chunks in slices small enough for memory, cut where `rows` are full too; whether they are full after the slice."""
+    room = rows
+    for chunk in chunks:
+        start = 0
+        while start < chunk.num_rows:
+            part = chunk.slice(start, min(SLICE, room))
+            start += part.num_rows
+            room = room - part.num_rows or rows
+            yield part, room == rows
 
 
 def _pieces(text: bytes, rows: int, room: int) -> Iterator[tuple[bytes, int]]:
@@ -148,51 +166,3 @@ def _pieces(text: bytes, rows: int, room: int) -> Iterator[tuple[bytes, int]]:
         yield text[:cut], min(count, rows)
         text, rows = text[cut:], rows - min(count, rows)
     yield text, rows
-
-
-@contextmanager
-def private_folder() -> Iterator[Path]:
-    """An owner-only folder that is gone afterwards, whatever happens."""
-    with tempfile.TemporaryDirectory(prefix="clvsync-tiktok-") as name:
-        yield Path(name)
-
-
-@dataclass(frozen=True, slots=True)
-class Uploaded:
-    """The paths that TikTok gave, and the rows they hold."""
-
-    file_paths: list[str]
-    rows: int
-
-
-def upload_members(
-    client: Client,
-    advertiser_id: str,
-    chunks: Callable[[], Iterator[pa.RecordBatch]],
-    columns: Sequence[str],
-    calculate_type: str,
-    *,
-    limit: int = LIMIT,
-) -> Uploaded:
-    """What a create or update call needs; each file leaves the disk before the next is written."""
-    paths: list[str] = []
-    rows = 0
-    with private_folder() as folder:
-        for file in write_files(chunks, columns, calculate_type, folder, limit=limit):
-            paths.append(_upload(client, advertiser_id, file, calculate_type))
-            rows += file.rows
-            file.path.unlink()
-    return Uploaded(paths, rows)
-
-
-def _upload(client: Client, advertiser_id: str, file: MemberFile, calculate_type: str) -> str:
-    fields: dict[str, Any] = {"advertiser_id": advertiser_id, "calculate_type": calculate_type}
-    path = "/dmp/custom_audience/file/upload/"
-    try:
-        answer = client.upload(path, {**fields, "file_signature": file.signature}, file.path)
-    except FatalError as error:
-        if error.code != str(BAD_SIGNATURE):
-            raise
-        signature = hashlib.md5(file.path.read_bytes(), usedforsecurity=False).hexdigest()
-        answer = client.upload(path, {**fields, "file_signature": signature}, file.path)
-    return str(answer.data["file_path"])
