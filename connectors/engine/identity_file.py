@@ -39,7 +39,6 @@ def hash_file(
     names them, one entry per value given, each judged alone (also what the platform takes only together, or by opt-in).
     A cell without a value has no entry, unless the row has no value at all (beside the country): then each says "empty".
     """
-    recipe = replace(recipe, fields=tuple(one for one in recipe.fields if not one.note))
     rules = checked_default(replace(rules, opt_in=frozenset(one.name for one in recipe.fields)))
     collecting = gc.isenabled()
     gc.disable()  # a file's rows are many small objects without cycles: the collector's rounds over them cost an eighth

@@ -54,6 +54,29 @@ def test_consent(tmp_path: Path, one: Person, reason: str) -> None:
     assert members.people == (0 if reason else 1)
 
 
+@pytest.mark.parametrize(
+    ("one", "marked"),
+    [
+        (living("US", "granted", "yes"), False),
+        (living("DE", "granted", "granted"), False),
+        (living("US", None, None), True),
+        (living("US", "granted", None), True),
+        (living("US", "", "granted"), True),
+        (living("US", "unknown", "unknown"), True),
+    ],
+)
+def test_who_may_be_sent_without_having_granted_both_consents_is_marked(tmp_path: Path, one: Person, marked: bool) -> None:
+    (piece,) = World(tmp_path).members([one]).pieces()
+    assert piece.column("consent_unrecorded").to_pylist() == ["yes" if marked else None]
+
+
+def test_contacts_without_consent_columns_are_marked(tmp_path: Path) -> None:
+    world, crowd = World(tmp_path), [person(1)]
+    bare = contacts(crowd).drop_columns(["consent_ad_user_data", "consent_ad_personalization"])
+    members = build_members(scores(crowd), bare, ledger=world.ledger, work=tmp_path / "work")
+    assert [piece.column("consent_unrecorded").to_pylist() for piece in members.pieces()] == [["yes"]]
+
+
 def test_a_country_may_be_added_to_the_strict_ones(tmp_path: Path) -> None:
     assert World(tmp_path).members([living("BR", None, None)], also_strict=["br"]).dropped == {"consent_missing": 1}
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
@@ -10,13 +11,15 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 import pytest
 
+from connectors.commands.check import describe
 from connectors.engine.audience import Account, AudienceRequest
 from connectors.engine.identity import IdentityRules
 from connectors.engine.members import build_members
 from connectors.engine.plan import make_plan
 from connectors.engine.push import push
-from connectors.google import RECIPE
+from connectors.google import RECIPE, platform
 from connectors.protocol import Operation
+from tests.connectors.engine.identity.recipes import hashed
 from tests.connectors.engine.world import LOOSE, Person, contacts, person, scores
 from tests.connectors.engine.world import World as Nights
 from tests.connectors.google.conftest import TOP, batch, digest, people
@@ -229,7 +232,23 @@ def test_lists_sent_before_consent_was_known_per_person_are_corrected_only_where
 
 
 def test_consent_is_no_identifier_in_what_people_read(world: World, tmp_path: Path) -> None:
+    """Not in a plan's report, not in `clvsync hash` (whatever a file's columns), not in `clvsync connectors`."""
     nights, connector = Nights(tmp_path), world.connect()
     plan = planned(world, nights, connector, [living(0, "granted"), living(1, None)])
     (made,) = plan.identified.values()
     assert not [name for name in made.report.fields if "consent" in name]
+    (tmp_path / "contacts.csv").write_text("email,consent_unrecorded\na@example.com,yes\n")
+    ((row,), report) = hashed(tmp_path / "contacts.csv", "google")
+    assert (list(row), list(report.fields)) == (["email"], ["email"])
+    assert "consent_unrecorded" not in describe("google")["identifiers"]
+
+
+def test_the_sandbox_keeps_consents_over_a_restart(world: World) -> None:
+    connector = world.connect()
+    handle = connector.find_or_create(TOP)
+    connector.send(handle, batch(Operation.ADD, marked([0, 1], 1)))
+    other = platform.sandbox()
+    other.load(json.loads(json.dumps(world.sandbox.dump())))
+    assert other.state()["audiences"] == world.sandbox.state()["audiences"]
+    connector.send(handle, batch(Operation.ADD, marked([0, 1], 0)))
+    assert shown(world) == {hexed(0): {}, hexed(1): YES}
