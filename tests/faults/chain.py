@@ -77,16 +77,21 @@ class Chain:
             settings = settings.model_copy(update={"members_api": "ads_jobs" if jobs else "data_manager"})
         connector: Any = platform_of(name).connect(settings, settings.accounts[0], **options)
         if name == "tiktok":
-            connector._client._pacer._clock = lambda: time.monotonic() + self.passed + sum(self.waits)
+            connector._client._pacer._clock = self._clock
+        if name == "meta":
+            connector._client._holds._clock = self._clock
         if self.path != "tiktok-file":
             connector.capabilities = replace(
                 connector.capabilities, batch_rows=1, concurrent_batches=1
             )  # one at a time: waits are counted
         return connector
 
+    def _clock(self) -> float:
+        return time.monotonic() + self.passed + sum(self.waits)
+
     def run(self) -> dict[str, Any]:
         """The audience's outcome of one more run; whatever it leaves open, the next one goes on with."""
-        self.passed += 600 + sum(self.waits)  # the platforms' quotas are free again
+        self.passed += 86_400 + sum(self.waits)  # the platforms' quotas are free again, and blocks are over
         self.here.sandbox.clock.advance(seconds=120)
         now = self.here.now()
         self.plan.planner.now = now
