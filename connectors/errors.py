@@ -94,6 +94,10 @@ class RetriableError(SyncError):
         super().__init__(message, remedy="run again to resume", platform=platform, code=code)
 
 
+class UnreachableError(RetriableError):
+    """No connection to the platform, also after the client's own attempts: its other calls would fare the same."""
+
+
 class NotReadyError(SyncError):
     """The platform is busy with this audience for minutes to days; a later run goes on from here."""
 

@@ -7,7 +7,7 @@ import logging
 import sqlite3
 import traceback
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -28,7 +28,15 @@ from connectors.engine.settling import REPLACING, drop_pending, escalate, fold_o
 from connectors.engine.snapshots import recipe_fields
 from connectors.engine.tables import open_tables
 from connectors.engine.upkeep import rename, share
-from connectors.errors import FatalError, NotReadyError, OutcomeUnknownError, RemovalRefusedError, SeedInUseError, SyncError
+from connectors.errors import (
+    FatalError,
+    NotReadyError,
+    OutcomeUnknownError,
+    RemovalRefusedError,
+    SeedInUseError,
+    SyncError,
+    UnreachableError,
+)
 from connectors.protocol import AudienceHandle, AudienceState, AudienceStatus, Operation, utc_now
 
 if TYPE_CHECKING:
@@ -95,6 +103,8 @@ class Pusher:
     now: Callable[[], datetime]
     progress: Callable[[str, int, int], None]
     force: str | None
+    away: dict[tuple[str, str], UnreachableError] = field(default_factory=dict)
+    """Accounts whose platform can't be reached: one audience has waited for it, the others need not."""
 
     def all(self, items: list[PlannedAudience]) -> list[dict[str, Any]]:
         """The outcomes of all audiences: one thread per account, so that a slow platform holds nobody else."""
@@ -124,6 +134,8 @@ class Pusher:
             raise
         except Exception as error:
             told |= {"error": type(error).__name__, "code": getattr(error, "code", None)}
+            if isinstance(error, UnreachableError):
+                self.away[item.account.place] = error
             if not isinstance(error, SyncError):
                 _log.error("audience failed: %s at %s", type(error).__name__, _spot(error))
             fail(outcome, error)
@@ -137,6 +149,8 @@ class Pusher:
 
     def _audience(self, item: PlannedAudience, outcome: dict[str, Any]) -> None:
         connector = item.account.connector
+        if item.account.place in self.away:
+            raise self.away[item.account.place]
         handle, status = self._known(item)
         open_still: list[str] = []
         if handle is not None and pending_batches(self.ledger, item.place):

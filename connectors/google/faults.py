@@ -18,6 +18,7 @@ from connectors.errors import (
     RetriableError,
     RowsRejectedError,
     SyncError,
+    UnreachableError,
 )
 from connectors.google.codes import DATA_MANAGER, GRPC, Code, lookup, table
 
@@ -111,7 +112,7 @@ def _transport(text: str, address: str, http: int | None = None) -> SyncError:
         return LostReplyError(f"{address} answered HTTP {http}", platform="google", code=str(http))
     if any(sign in text for sign in refused):
         why = "its certificate is not trusted" if "CERTIFICATE" in text else "is it running, and is the address right?"
-        return RetriableError(f"{address} can't be reached: {why}", platform="google", code="UNAVAILABLE")
+        return UnreachableError(f"{address} can't be reached: {why}", platform="google", code="UNAVAILABLE")
     return LostReplyError(f"the connection to {address} broke before the answer came", platform="google", code="UNAVAILABLE")
 
 

@@ -19,7 +19,7 @@ from facebook_business.api import FacebookAdsApi
 from facebook_business.session import FacebookSession
 
 from connectors import events
-from connectors.errors import ConfigurationError, FatalError, OutcomeUnknownError, RetriableError, SyncError
+from connectors.errors import ConfigurationError, FatalError, OutcomeUnknownError, RetriableError, SyncError, UnreachableError
 from connectors.meta.holds import Holds
 from connectors.meta.refusals import PLATFORM, clean, refusal, tag_of
 from connectors.meta.usage import STOP_AT, Usage, read_usage
@@ -235,7 +235,7 @@ class GraphClient:
             if self._answer is None:
                 name = type(error).__name__
                 if _never_sent(error):
-                    return RetriableError(f"no connection to {self._host} ({name})", platform=PLATFORM)
+                    return UnreachableError(f"no connection to {self._host} ({name})", platform=PLATFORM)
                 return _LostReply(f"no reply from {self._host} ({name})", platform=PLATFORM)
         except Exception as error:  # the SDK's own failures while it judges an answer
             if self._answer is None:

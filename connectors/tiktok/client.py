@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 import httpx
 
-from connectors.errors import FatalError, NotReadyError, OutcomeUnknownError, RetriableError, SyncError
+from connectors.errors import FatalError, NotReadyError, OutcomeUnknownError, RetriableError, SyncError, UnreachableError
 from connectors.retries import retrying
 from connectors.settings import is_loopback
 from connectors.tiktok.codes import OK, PARTIAL, THROTTLES, lookup
@@ -136,7 +136,7 @@ class Client:
     def _lost(self, error: httpx.TransportError, path: str, *, once: bool) -> SyncError:
         what = f"{path}: {type(error).__name__}"
         if isinstance(error, httpx.ConnectError | httpx.ConnectTimeout | httpx.PoolTimeout):
-            return RetriableError(f"{what}: cannot reach {self._base}; check api_base and the network", platform="tiktok")
+            return UnreachableError(f"{what}: cannot reach {self._base}; check api_base and the network", platform="tiktok")
         if once:
             return OutcomeUnknownError(f"{what}: sent, but no answer came", platform="tiktok")
         return RetriableError(what, platform="tiktok")

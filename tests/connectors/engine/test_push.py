@@ -18,6 +18,7 @@ from connectors.errors import (
     OutcomeUnknownError,
     RetriableError,
     RowsRejectedError,
+    UnreachableError,
 )
 from connectors.protocol import AudienceState, LookalikeSpec, Operation
 from tests.connectors.engine.platform import LIMITS, Shelf
@@ -162,6 +163,17 @@ def test_passing_faults_leave_a_delivery_that_the_next_run_finishes(tmp_path: Pa
     assert (again.audiences[0]["sent"], again.audiences[0]["accepted"]) == (15, 15)
     assert [one["rows"] for one in world.shelf.writes()] == [10, 10, 10, 5]
     assert world.shelf.members("Customers") == rows(EVERYBODY)
+
+
+def test_an_account_out_of_reach_is_asked_once_and_not_for_every_audience(tmp_path: Path) -> None:
+    both = tuple(AudienceRequest(key, key.title(), guardrails=LOOSE) for key in ("first", "second"))
+    world = World(tmp_path, requests=both)
+    world.shelf.other_faults = [UnreachableError("no connection")]
+    outcome = world.push(EVERYBODY)
+    assert [(one["state"], one["exit_code"]) for one in outcome.audiences] == [("incomplete", 4)] * 2
+    assert world.shelf.writes() == []
+    assert world.push(EVERYBODY).exit_code == 0
+    assert world.shelf.members("First") == world.shelf.members("Second") == rows(EVERYBODY)
 
 
 def test_an_interrupted_delivery_gives_way_to_what_is_wanted_now(tmp_path: Path) -> None:
