@@ -57,7 +57,7 @@ def test_another_share_is_another_experiment(tmp_path: Path, ledger: Ledger) -> 
     for share, day in ((0.1, FIRST), (0.3, LATER)):
         experiments.record(ledger.folder, some, [AudienceRequest("winback", "Group 2", holdout=share)], ledger, day)
     assert {since for _, since in observed(ledger, 200).values()} == {LATER}
-    assert 35 < sum(held for held, _ in observed(ledger, 200).values()) < 90
+    assert 25 < sum(held for held, _ in observed(ledger, 200).values()) < 95, "about three in ten"
     some.close()
 
 
