@@ -1,4 +1,4 @@
-"""What every test shares: generated examples are the same in every run, so that a red run can be repeated; `make soak` draws anew."""
+"""Generated examples are the same in every run, so that a red run can be repeated; `make soak` draws anew."""
 
 from __future__ import annotations
 
