@@ -99,6 +99,7 @@ def guardrails(limits: GuardrailSettings, stale_after_days: int) -> Guardrails:
 
     return Guardrails(
         largest_share_removed=limits.max_removed_share,
+        ignore_removed_below=limits.ignore_removed_below,
         largest_share_added=limits.max_added_share,
         minimum_size=limits.min_size,
         minimum_share_identified=limits.min_usable_share,

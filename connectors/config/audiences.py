@@ -35,9 +35,14 @@ class LookalikeSettings(Model):
 
 
 class GuardrailSettings(Model):
-    """What stops an audience before anything is sent."""
+    """What stops an audience before anything is sent.
+
+    `max_removed_share`: of the members last accepted, leaving at once. Fewer than `ignore_removed_below` always may, unless
+    they are more than a quarter of the audience. `max_added_share`: joining at once, looked at from 100 members on.
+    """
 
     max_removed_share: Share = 0.3
+    ignore_removed_below: Annotated[int, Field(ge=0)] = 10
     max_added_share: Annotated[float, Field(gt=0)] = 3.0
     min_size: Annotated[int, Field(ge=0)] = 100
     min_usable_share: Share = 0.3

@@ -20,7 +20,8 @@ _TIER_NUMBER = {tier: str(number) for number, tier in enumerate(TIERS, 1)}
 class Guardrails:
     """Limits of one audience; None switches a limit off. Shares are of the members last accepted (0.25 = a quarter).
 
-    `ignore_below`: fewer added or removed rows than this never trip a share, so that small audiences can breathe.
+    `ignore_below`: fewer added rows than this never trip a share, so that small audiences can breathe. The same for removals is
+    `ignore_removed_below`, as long as they are at most `ignored_share` of the members: half of a small audience is no trifle.
     `largest_share_gone`: of the people who said no, and of an identifier's values, at the last push (see `seen`).
     An audience that has members is never emptied unless forced, or where those who leave said so themselves (`may_empty`).
     """
@@ -32,6 +33,8 @@ class Guardrails:
     maximum_value: Decimal | None = None
     stale_after_days: int | None = None
     ignore_below: int = 100
+    ignore_removed_below: int = 10
+    ignored_share: float = 0.25
     largest_share_gone: float | None = 0.5
     may_empty: bool = False
 

@@ -88,11 +88,12 @@ def _of_shares(limits: Guardrails, changes: Changes) -> list[str]:
     if not changes.held:
         return []
     found = []
-    for verb, rows, limit in (
-        ("removed", changes.removed, limits.largest_share_removed),
-        ("added", changes.added, limits.largest_share_added),
+    few = min(limits.ignore_removed_below, int(changes.held * limits.ignored_share) + 1)
+    for verb, rows, limit, ignored in (
+        ("removed", changes.removed, limits.largest_share_removed, few),
+        ("added", changes.added, limits.largest_share_added, limits.ignore_below),
     ):
         share = rows / changes.held
-        if limit is not None and rows >= limits.ignore_below and share > limit:
+        if limit is not None and rows >= ignored and share > limit:
             found.append(f"{rows:,} members ({share:.0%} of {changes.held:,}) would be {verb}, more than {limit:.0%}")
     return found

@@ -224,4 +224,6 @@ def _request(row: dict[str, Any], care: str) -> AudienceRequest:
     limits = replace(
         Guardrails(), largest_share_added=None, minimum_size=0, minimum_share_identified=None, may_empty=care == RIGHTS
     )
+    if care == RIGHTS:  # a few dozen who said no are people, not a broken export
+        limits = replace(limits, ignore_removed_below=limits.ignore_below, ignored_share=1.0)
     return AudienceRequest(row["key"], row["name"], guardrails=limits)

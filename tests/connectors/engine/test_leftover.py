@@ -109,6 +109,18 @@ def test_a_consent_column_gone_wrong_empties_nothing(tmp_path: Path) -> None:
     assert len(world.shelf.writes()) == before
 
 
+def test_half_of_a_small_audience_stops_it_but_not_those_of_it_who_said_no(tmp_path: Path) -> None:
+    people = [person(number) for number in range(200)]
+    world = World(tmp_path, requests=(replace(NEW, guardrails=Guardrails(minimum_size=0)),))
+    world.push(people)
+    (line,) = world.push(people[:100]).audiences
+    assert (line["exit_code"], line["guardrail"]) == (3, "100 members (50% of 200) would be removed, more than 25%")
+    said_no = [str(number) for number in range(40, 100)]
+    (line,) = world.push(saying_no(people, *said_no)).audiences
+    assert line["exit_code"] == 3
+    assert world.shelf.members("Group 2") == {row(one) for one in people if one.id not in said_no}
+
+
 def test_everybody_may_say_no(tmp_path: Path) -> None:
     world = left(tmp_path, PEOPLE[:3])
     world.push(saying_no(PEOPLE[:3], "0", "1", "2"), lifecycle=config(NEW))
