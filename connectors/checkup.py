@@ -27,10 +27,11 @@ def check(folder: Path) -> list[dict[str, Any]]:
     try:
         settings = config.load(folder)
     except ConfigurationErrors as several:
-        return [_row(_failed("config", one)) for one in several.errors]
+        return [_mistake(one) for one in several.errors]
     except SyncError as error:
-        return [_row(_failed("config", error))]
+        return [_mistake(error)]
     found.append(Check("config", True, f"{len(settings.audiences.audiences)} audiences, {', '.join(settings.platforms)}"))
+    found += [_failed(name, why) for name, why in settings.broken.items()]
     contacts = _tables(settings, found)
     found += _try("encryption at rest", lambda: _key(settings))
     found += _try("notify", lambda: _notify(settings))
@@ -120,6 +121,14 @@ def _try(subject: str, look: Callable[[], Sequence[Check]]) -> list[Check]:
 def _failed(subject: str, error: SyncError) -> Check:
     place = str(error.place or "")
     return Check(subject, False, f"{place}: {error.message}" if place else error.message, error.remedy)
+
+
+def _mistake(error: SyncError) -> dict[str, Any]:
+    from connectors.logs import redact, redacted
+
+    detail = redacted(error)
+    remedy = redact(error.remedy)
+    return {"subject": "config", "ok": False, "detail": detail.removesuffix(f" ({remedy})"), "remedy": remedy}
 
 
 def _row(one: Check) -> dict[str, Any]:

@@ -91,14 +91,14 @@ class Commands(click.Group):
 
 def _explain(error: Exception) -> int:
     from connectors.errors import ConfigurationErrors, SyncError
-    from connectors.logs import redact
+    from connectors.logs import redact, redacted
 
     if isinstance(error, ConfigurationErrors):
         for one in error.errors:
-            click.echo(f"error: {redact(str(one))}", err=True)
+            click.echo(f"error: {redacted(one)}", err=True)
         return error.exit_code
     if isinstance(error, SyncError):
-        click.echo(f"error: {redact(str(error))}", err=True)
+        click.echo(f"error: {redacted(error)}", err=True)
         return error.exit_code
     if type(error).__module__.startswith("clv_core"):
         click.echo(f"error: {redact(str(error))}", err=True)

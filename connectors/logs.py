@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from collections.abc import MutableMapping
     from pathlib import Path
 
+    from connectors.errors import SyncError
+
 HIDDEN = "***"
 _LEVELS = {"debug": logging.DEBUG, "info": logging.INFO, "warning": logging.WARNING}
 _LIBRARIES = ("google.ads.googleads.client", "google.api_core", "httpx", "httpcore", "urllib3", "facebook_business")
@@ -40,6 +42,13 @@ def redact(text: str) -> str:
     for pattern in (_EMAIL, _DIGEST, _PHONE):
         text = pattern.sub(HIDDEN, text)
     return text
+
+
+def redacted(error: SyncError) -> str:
+    """One line as the error says itself, redacted; a field's own name (`access_token:`) hides no words after it."""
+    place = str(error.place or "")
+    said = str(error)
+    return f"{redact(place)}: {redact(said.removeprefix(f'{place}: '))}" if place else redact(said)
 
 
 def _redact_event(_: Any, __: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:

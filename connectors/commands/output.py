@@ -39,13 +39,14 @@ def show_table(title: str, columns: Sequence[str], rows: Sequence[Sequence[Any]]
     """Nothing: a table is on stdout; numbers to the right."""
     from rich.console import Console
     from rich.table import Table
+    from rich.text import Text  # plain: in a bare string rich would take [words] for its own markup
 
-    table = Table(title=title, title_justify="left", header_style="bold")
+    table = Table(title=Text(title), title_justify="left", header_style="bold")
     for position, column in enumerate(columns):
         numeric = all(isinstance(row[position], int | float | Decimal) or row[position] is None for row in rows) and rows
         table.add_column(column, justify="right" if numeric else "left", overflow="fold")
     for row in rows:
-        table.add_row(*[_cell(value) for value in row])
+        table.add_row(*[Text(_cell(value)) for value in row])
     Console(width=None if sys.stdout.isatty() else 140, highlight=False).print(table)
 
 

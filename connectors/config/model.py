@@ -8,6 +8,8 @@ from pydantic import Field, model_validator
 
 from connectors.settings import Model
 
+Candidate = Literal["bg_nbd", "mbg_nbd", "pareto_nbd", "early_life"]
+
 
 class Stages(Model):
     """When a customer counts as new, at risk or lapsed: days since the only order, p_alive below a bound, or silence of so many
@@ -60,7 +62,13 @@ class ModelSettings(Model):
     horizon_days: Annotated[int, Field(ge=7, le=3650)] = 365
     annual_discount: Annotated[float, Field(ge=0, le=1)] = 0.10
     value: Literal["revenue", "margin"] = "revenue"
-    candidates: list[str] = []
+    candidates: list[Candidate] = []
     tiers: Tiers = Tiers()
     stages: Stages = Stages()
     gate: Gate = Gate()
+
+    @model_validator(mode="after")
+    def _an_order_model(self) -> ModelSettings:
+        if self.candidates == ["early_life"]:
+            raise ValueError("candidates: early_life builds on an order model: name one of them, too, such as pareto_nbd")
+        return self
