@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from connectors import (
     clicks,
+    events,
     experiments,
     newcomers,
     paperwork,
@@ -96,6 +97,7 @@ def run(settings: Settings, *, now: Clock = utc_now, shown: Progress, force: str
         judged = judge(settings, kept, ledger, now=now, shown=shown)
         outcome = Outcome(summary=judged.summary, refusals=judged.refusals, notes=notes)
         _send(settings, judged, ledger, accounts, outcome, now=now, shown=shown, force=force)
+        _left_out(outcome, settings)
         shown("pulling campaign results", 0, 0)
         pulled = pulling.pull(ledger, [one.connector for one in accounts], judged.checked.first_day, judged.as_of, now=now)
         outcome.pulled, outcome.exit_code = pulled.summary(), worst([outcome.exit_code, pulled.exit_code])
@@ -126,7 +128,9 @@ def plan(
         with planned(settings, judged, ledger, accounts, now=now, shown=shown, only=audiences) as made:
             rows, unreachable = made.rows(), made.unreachable
         ledger.end_run(number, now(), 0, {})
-    return Outcome(summary=judged.summary, plan=rows, unreachable=unreachable, refusals=judged.refusals)
+    outcome = Outcome(summary=judged.summary, plan=rows, unreachable=unreachable, refusals=judged.refusals)
+    _left_out(outcome, settings, platforms)
+    return outcome
 
 
 def push(
@@ -147,6 +151,7 @@ def push(
         judged = judge(settings, kept, ledger, now=now, shown=shown)
         outcome = Outcome(summary=judged.summary, refusals=judged.refusals, notes=notes)
         _send(settings, judged, ledger, accounts, outcome, now=now, shown=shown, force=force, only=audiences, refresh=refresh)
+        _left_out(outcome, settings, platforms)
         kept.note(audiences=outcome.audiences, signals=outcome.signals, exit_code=outcome.exit_code)
         ledger.end_run(number, now(), outcome.exit_code, {"run": kept.id})
     return outcome
@@ -164,8 +169,10 @@ def pull(
         if first is None or last is None or first > last:
             raise ConfigurationError(f"--since {first} lies after --until {last}")
         found = pulling.pull(ledger, [one.connector for one in accounts], first, last, now=now, again=since is not None)
-        ledger.end_run(number, now(), found.exit_code, found.summary())
-    return Outcome(found.exit_code, pulled=found.summary())
+        outcome = Outcome(found.exit_code, pulled=found.summary())
+        _left_out(outcome, settings)
+        ledger.end_run(number, now(), outcome.exit_code, found.summary())
+    return outcome
 
 
 def report(settings: Settings, out: Path | None, kind: str, table: str, *, shown: Progress) -> tuple[str, Path | None]:
@@ -199,8 +206,9 @@ def forget(settings: Settings, ids: Sequence[str], *, now: Clock = utc_now, show
         bury(ledger, ids, now())
         notes, done = remains.forget(settings, ids, archive, ledger)
         found = erasing.forget(ledger, ids, accounts, work=_work(settings), now=now)
-        found["notes"] += notes
-        found["exit_code"] = worst([found["exit_code"], 0 if done else 4])
+        left = _broken(settings)
+        found["notes"] += [*notes, *(f"{name} was left out, nobody was removed there: {why}" for name, why in left.items())]
+        found["exit_code"] = worst([found["exit_code"], 0 if done else 4, *(why.exit_code for why in left.values())])
         ledger.end_run(number, now(), found["exit_code"], {})
     return found
 
@@ -331,6 +339,8 @@ def _signal(
 
 @contextmanager
 def _opened(settings: Settings, now: Clock, platforms: Sequence[str] = ()) -> Iterator[tuple[Ledger, list[Account]]]:
+    for name, why in _broken(settings, platforms).items():
+        events.tell("platform left out", wrong=True, platform=name, detail=str(why))
     accounts = translate.accounts(settings, now, platforms)
     usual = os.umask(0o077)  # whatever any library writes into the state folder is owner-only
     ledger = open_ledger(
@@ -354,8 +364,22 @@ def _known(settings: Settings, audiences: Sequence[str], platforms: Sequence[str
         ("platform", platforms, list(settings.platforms)),
     ):
         for name in named:
+            if name in settings.broken and kind == "platform":
+                raise settings.broken[name]
             if name not in there:
                 raise ConfigurationError(f"there is no {kind} {name!r} in config", remedy=f"there are: {', '.join(there)}")
+
+
+def _broken(settings: Settings, platforms: Sequence[str] = ()) -> dict[str, ConfigurationError]:
+    """The platforms asked for whose package can't serve them: the others go on, and the exit code says so in the end."""
+    return {name: why for name, why in settings.broken.items() if not platforms or name in platforms}
+
+
+def _left_out(outcome: Outcome, settings: Settings, platforms: Sequence[str] = ()) -> None:
+    """Nothing: the outcome tells of platforms that could not be served."""
+    if broken := _broken(settings, platforms):
+        outcome.notes = [*(f"{name} was left out: {why}" for name, why in broken.items()), *outcome.notes]
+        outcome.exit_code = worst([outcome.exit_code, *(why.exit_code for why in broken.values())])
 
 
 def _work(settings: Settings) -> Path:

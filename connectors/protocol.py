@@ -10,13 +10,17 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
 from enum import StrEnum
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Final, Protocol
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
     from decimal import Decimal
 
     import pyarrow as pa
+
+
+PROTOCOL: Final = 1
+"""Raised when a method changes or a new one is asked of every connector. A platform may say which it was written for."""
 
 
 class Operation(StrEnum):
@@ -352,7 +356,10 @@ def utc_now() -> datetime:
 
 
 class Platform(Protocol):
-    """What an entry point names. `settings` is the pydantic model of the platform's block in platforms.yaml."""
+    """What an entry point names. `settings` is the pydantic model of the platform's block in platforms.yaml.
+
+    `protocol`, where it is there, is the PROTOCOL that it was written for: another one is refused with a word on what to do.
+    """
 
     name: str
     capabilities: Capabilities

@@ -18,7 +18,11 @@ def schemas() -> dict[str, dict[str, Any]]:
     platforms = shared_platform_schema()
     definitions = platforms.setdefault("$defs", {})
     for name in registry.names():
-        block = registry.platform(name).settings.model_json_schema(ref_template=f"#/$defs/{name}.{{model}}")
+        try:
+            settings = registry.platform(name).settings
+        except registry.PackageError:  # `clvsync connectors` says why
+            continue
+        block = settings.model_json_schema(ref_template=f"#/$defs/{name}.{{model}}")
         definitions.update({f"{name}.{key}": value for key, value in block.pop("$defs", {}).items()})
         platforms["properties"][name] = block
     found["platforms"] = platforms

@@ -39,7 +39,8 @@ def lifecycle(settings: Settings) -> Lifecycle:
         asked=requests(settings),
         paused=frozenset(one.name for one in settings.audiences.audiences if not one.enabled),
         retired=frozenset(settings.audiences.retired),
-        accounts=frozenset((name, one.account_id) for name, block in settings.platforms.items() for one in block.accounts),
+        accounts=settings.beyond
+        | frozenset((name, one.account_id) for name, block in settings.platforms.items() for one in block.accounts),
     )
 
 
@@ -141,7 +142,7 @@ def accounts(settings: Settings, now: Callable[[], datetime], only: Sequence[str
             continue
         platform = registry.platform(name)
         for account in block.accounts:
-            connector = platform.connect(block, account, now=now)
+            connector = registry.connect(name, block, account, now=now)
             fields = platform.capabilities.recipe.fields
             opt_in = frozenset(one.name for one in fields if one.opt_in and getattr(block, one.source, False))
             found.append(Account(connector, replace(rules, opt_in=opt_in), account.name or account.account_id))

@@ -54,7 +54,7 @@ def _faults(request: AudienceRequest, settings: Settings, accounts: Sequence[Acc
     found = []
     for name in request.platforms:
         mine = [one for one in accounts if one.place[0] == name]
-        if not mine and not settings.platforms[name].accounts:
+        if not mine and name in settings.platforms and not settings.platforms[name].accounts:
             found.append(
                 (f"{name} has no account", f"add one under {name} in platforms.yaml, or take {name} out of the audience")
             )

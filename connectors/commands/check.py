@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from connectors.commands.output import config_option, emit, json_option, show_table
+from connectors.commands.output import config_option, emit, json_option, say, show_table
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -39,19 +39,28 @@ def _verdict(one: dict[str, Any]) -> str:
 
 @click.command("connectors")
 @json_option
-def connectors_command(as_json: bool) -> None:
-    """List what is installed and what each connector can do.
+def connectors_command(as_json: bool) -> int:
+    """List what is installed and what each connector can do; exit 2 when a package doesn't fit.
 
     Example: clvsync connectors --json
     """
     from connectors import registry
+    from connectors.logs import redact
 
-    found = [describe(name) for name in registry.names()]
+    found, broken = [], []
+    for name in registry.names():
+        try:
+            found.append(describe(name))
+        except registry.PackageError as error:
+            broken.append({"name": name, "error": redact(error.message), "remedy": redact(error.remedy)})
     if as_json:
-        emit({"connectors": found})
-        return
+        emit({"connectors": found, "broken": broken})
+        return 2 if broken else 0
     columns = ("name", "identifiers", "value per member", "rows per batch", "operations", "lookalikes", "results")
     show_table("Connectors", columns, [[one[column.replace(" ", "_")] for column in columns] for one in found])
+    for one in broken:
+        say(f"error: {one['error']} ({one['remedy']})")
+    return 2 if broken else 0
 
 
 def describe(name: str) -> dict[str, Any]:

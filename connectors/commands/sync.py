@@ -40,16 +40,18 @@ def plan_command(audiences: tuple[str, ...], platforms: tuple[str, ...], folder:
     with progress() as shown:
         found = job.plan(config.load(folder), shown=shown, audiences=audiences, platforms=platforms)
     if as_json:
-        emit({"audiences": found.plan, "unreachable": found.unreachable, "gate": list(found.refusals)})
+        gate = list(found.refusals)
+        emit({"audiences": found.plan, "unreachable": found.unreachable, "gate": gate, "notes": found.notes})
     else:
         show_table("Plan", PLAN, rows_of(found.plan, PLAN))
+        _tell_unreachable(found)
         for row in found.plan:
             for note in row["notes"]:
                 click.echo(f"{row['platform']} {row['audience']}: {note}")
             for one in row["lookalikes"]:
                 refreshed = f", last refreshed {one['refreshed_at'][:10]}" if one["refreshed_at"] else ""
                 click.echo(f"{row['platform']} {row['audience']}: lookalike {one['name']!r}: {one['state']}{refreshed}")
-    return 0
+    return found.exit_code
 
 
 @click.command("push")
@@ -194,6 +196,7 @@ def _document(found: Outcome) -> dict[str, Any]:
         "exit_code": found.exit_code,
         "scores": found.summary,
         "plan": found.plan,
+        "notes": found.notes,
         "audiences": found.audiences,
         "unreachable": found.unreachable,
         "signals": found.signals,
