@@ -1,6 +1,6 @@
 """Orders in columns -> purchase days and totals per customer, by counting sorts instead of hash tables of text.
 
-Meant for some ten thousand rows at a time, which stay in the processor's cache. Customers are told apart by a 64-bit key of
+Meant for some ten thousand rows at a time, which stay in the processor's cache. Customers are told apart by a key of
 their id. Rows are sorted by customer and day; a cell is the rows that share both.
 """
 
@@ -31,7 +31,7 @@ class Totals:
     refunds: bool  # whether there is a cell without a purchase
 
 
-def alike(keys: NDArray[np.uint64]) -> Rows:
+def alike(keys: NDArray[np.uint32]) -> Rows:
     """Per row, a row with the same key: the same one for all rows that share it.
 
     Rows write their number into a table at a place that the key picks; whoever reads a row of the same key back has found it,
@@ -40,7 +40,7 @@ def alike(keys: NDArray[np.uint64]) -> Rows:
     found, rows, left, turn = np.empty(len(keys), dtype=np.int32), None, keys, 1
     while len(left):
         bits = max(int(len(left) - 1).bit_length(), 4)
-        place = ((left * np.uint64(turn)) >> np.uint64(64 - bits)).view(np.int64)
+        place = (left * np.uint32(turn)) >> np.uint32(32 - bits)
         table = np.empty(1 << bits, dtype=np.int32)
         table[place] = np.arange(len(left), dtype=np.int32)
         winner = table[place]
@@ -50,7 +50,7 @@ def alike(keys: NDArray[np.uint64]) -> Rows:
         else:
             found[rows] = rows[winner]
             rows = rows[lost]
-        left, turn = left[lost], turn * 0x9E3779B97F4A7C15 % (1 << 64)
+        left, turn = left[lost], turn * 0x9E3779B1 % (1 << 32)
     return found
 
 
@@ -61,7 +61,7 @@ def sorted_by(group: Rows) -> NDArray[np.int64]:
 
 
 def gather(who: Rows, day: Rows, millionths: Ints, bought: NDArray[np.bool_]) -> tuple[Totals, Ints]:
-    """Totals per customer, and the rows that share customer and day with another.
+    """Totals per customer, and a row of each day of a customer that several rows share.
 
     `who` names a row of the same customer, the same one for all of the customer's rows (`alike`). Amounts' sums must fit int64.
     """
@@ -80,7 +80,7 @@ def gather(who: Rows, day: Rows, millionths: Ints, bought: NDArray[np.bool_]) ->
     sums, any_bought = amounts[cells], purchases[cells]
     np.add.at(sums, cell, amounts[more])
     np.logical_or.at(any_bought, cell, purchases[more])
-    shared = order[np.concatenate([np.unique(cells[cell]), more])]
+    shared = order[np.unique(cells[cell])]
     return _totals(whose[cells], when[cells], sums, any_bought, np.flatnonzero(new[cells])), shared
 
 

@@ -1,7 +1,8 @@
 """Order lines -> one row per customer and day, and totals per customer.
 
 Nearly every line is its customer's only one of that day, so the lines stay as they are; only those that share a day are made
-one. Which do, and the totals, `day_cells` tells from the lines' columns, slice by slice of customers: memory stays bounded.
+one, once somebody asks for days. Which do, and the totals, `day_cells` tells from the lines' columns, slice by slice of
+customers: memory stays bounded.
 """
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ from __future__ import annotations
 from collections import deque
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from itertools import count
+from threading import Lock
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -32,10 +33,12 @@ if TYPE_CHECKING:
     from clv_core.day_cells import Totals
 
 RELATION = "customer_days"
-PART = 12_000_000  # lines held in columns at a time: about 40 bytes each and their customers' ids
+PART = 12_000_000  # lines held in columns at a time: 16 bytes each and their customers' ids
 BUCKET = 1 << 15  # lines that are sorted together, on average
 BATCH = 1 << 18
 WIDE = "DECIMAL(38,6)"
+LARGE = 900_000_000_000  # of which the sums of amounts stay below, or are kept as WIDE
+KEY = "CAST(hash(customer_id) & 4294967295 AS UINTEGER)"
 BLANKS = (9, 10, 13, 32)  # what is cut around ids
 TOTALS = pa.schema(
     [
@@ -47,6 +50,7 @@ TOTALS = pa.schema(
         ("first_value", pa.int64()),
     ]
 )
+SHARED = pa.schema([("customer_id", pa.string()), ("day", pa.date32())])
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,96 +78,113 @@ class LineFacts:
 
 
 @dataclass(frozen=True, slots=True)
-class Lines:
-    """Columns of some lines, those of a bucket side by side; bucket k is from bounds[k] to bounds[k + 1]."""
+class Batch:
+    """Lines in a row of the columns, those of a bucket side by side; bucket k is from bounds[k] to bounds[k + 1]."""
 
-    key: NDArray[np.uint64]
-    day: NDArray[np.int32]  # twice the days since 1970, and one more for a purchase
-    millionths: NDArray[np.int64]
     ids: pa.StringArray
-    line: NDArray[np.int64]  # row id
     bounds: NDArray[np.int64]
+    start: int  # the first line's place in the columns
+
+
+class Columns:
+    """What is needed of lines besides their customers' ids. Room for all of them is made at once, since the operating system
+    gives few large pieces of memory far sooner than many small ones."""
+
+    def __init__(self, lines: int) -> None:
+        self.key = np.empty(lines, dtype=np.uint32)  # of the customer
+        self.day = np.empty(lines, dtype=np.int32)  # twice the days since 1970, and one more for a purchase
+        self.millionths = np.empty(lines, dtype=np.int64)
 
 
 @dataclass(frozen=True, slots=True)
 class Slice:
-    """Totals of some customers who bought, and the row ids of lines that share customer and day with another."""
+    """Totals of some customers who bought, and (customer_id, day) of each purchase day that several lines share."""
 
     totals: pa.Table
-    shared: NDArray[np.int64]
+    shared: pa.Table
     untidy: bool = False  # whether an id has blanks around it
     refunds: bool = False  # whether a day has refunds only
 
 
 def look(connection: duckdb.DuckDBPyConnection) -> LineFacts:
     """The facts of `order_lines`."""
-    [found] = connection.execute("""SELECT count(*), min(day), max(day), count(*) FILTER (bought), count(*) FILTER (NOT bought),
-        count(*) FILTER (bought AND value = 0), sum(abs(value)) >= 9e11 FROM order_lines""").fetchall()
-    return LineFacts(*found)
+    [[lines, first, last, bought, least, most]] = connection.execute(
+        "SELECT count(*), min(day), max(day), count_if(bought), min(value), max(value) FROM order_lines"
+    ).fetchall()
+    free, wide = 0, False
+    if least <= 0 or lines * most >= LARGE:
+        [[free, wide]] = connection.execute(
+            f"SELECT count_if(bought AND value = 0), sum(abs(value)) >= {LARGE} FROM order_lines"
+        ).fetchall()
+    return LineFacts(lines, first, last, bought, lines - bought, free, wide)
 
 
 def slices(connection: duckdb.DuckDBPyConnection, facts: LineFacts, workers: int) -> list[Slice]:
     """Every customer in exactly one slice."""
     parts = -(-facts.lines // PART)
     buckets = 1 << (facts.lines // parts // BUCKET).bit_length()
-    for salt in count():
-        found: list[Slice | None] = []
+    columns = Columns(facts.lines)
+    found: list[Slice] = []
+    with ThreadPoolExecutor(workers) as pool:
         for part in range(parts):
-            with ThreadPoolExecutor(workers) as pool:
-                reader = _reader(connection, key_sql(salt), f"{part} = {{}} % {parts}" if parts > 1 else "true")
-                batches: list[Lines] = []
-                ahead: deque[Future[Lines]] = deque()
-                for batch in reader:
-                    ahead.append(pool.submit(_split, batch, buckets))
-                    if len(ahead) > workers:  # no more than these are held unsplit
-                        batches.append(ahead.popleft().result())
-                batches += [one.result() for one in ahead]
-                found += pool.map(lambda one, batches=batches: _slice(batches, one), range(buckets))
-        whole = [one for one in found if one is not None]
-        if len(whole) == len(found):
-            break
-    return whole
+            batches: list[Batch] = []
+            ahead: deque[Future[Batch]] = deque()
+            start = 0
+            for lines in _reader(connection, f"(hash(customer_id) >> 32) % {parts} = {part}" if parts > 1 else "true"):
+                ahead.append(pool.submit(_split, lines, buckets, columns, start))
+                start += len(lines)
+                if len(ahead) > workers:  # no more than these are held unsplit
+                    batches.append(ahead.popleft().result())
+            batches += [one.result() for one in ahead]
+            found += pool.map(lambda one, batches=batches: _slice(columns, batches, one), range(buckets))
+    return found
 
 
-def key_sql(salt: int) -> str:
-    """The 64-bit key of a customer; another one for each salt."""
-    return "hash(customer_id)" if salt == 0 else f"hash(customer_id || '#{salt}')"
+def _reader(connection: duckdb.DuckDBPyConnection, mine: str) -> pa.RecordBatchReader:
+    """The lines for which the SQL `mine` holds."""
+    return connection.sql(f"""SELECT {KEY}, CAST((day - DATE '1970-01-01') * 2 + CAST(bought AS INTEGER) AS INTEGER),
+        value, customer_id FROM order_lines WHERE {mine}""").to_arrow_reader(BATCH)
 
 
-def _reader(connection: duckdb.DuckDBPyConnection, key: str, mine: str) -> pa.RecordBatchReader:
-    """The lines for which the SQL `mine` holds of the key."""
-    return connection.sql(f"""SELECT {key}, (day - DATE '1970-01-01') * 2 + CAST(bought AS INTEGER),
-        value, rowid, customer_id FROM order_lines WHERE {mine.format(key)}""").to_arrow_reader(BATCH)
-
-
-def _split(batch: pa.RecordBatch, buckets: int) -> Lines:
-    """The batch by buckets of the lower half of the key."""
-    key, day, line = (batch.column(one).to_numpy() for one in (0, 1, 3))
-    amounts = batch.column(2)  # decimals of six places in 128 bits, of which the lower half holds 18 digits with their sign
-    millionths = np.frombuffer(amounts.buffers()[1], dtype=np.int64)[::2][amounts.offset :][: len(amounts)]
-    bucket = key.view(np.uint32)[::2] & np.uint32(buckets - 1)
+def _split(lines: pa.RecordBatch, buckets: int, columns: Columns, start: int) -> Batch:
+    """The lines by buckets of the lowest bits of the key, from `start` on in the columns."""
+    key = lines.column(0).to_numpy()
+    bucket = key & np.uint32(buckets - 1)
     order = sorted_by(bucket)
+    here = slice(start, start + len(order))
+    amounts = lines.column(2)  # decimals of six places in 128 bits, of which the lower half holds 18 digits with their sign
+    millionths = np.frombuffer(amounts.buffers()[1], dtype=np.int64)[::2][amounts.offset :][: len(amounts)]
+    np.take(key, order, out=columns.key[here], mode="clip")
+    np.take(lines.column(1).to_numpy(), order, out=columns.day[here], mode="clip")
+    np.take(millionths, order, out=columns.millionths[here], mode="clip")
     bounds = np.concatenate([[0], np.cumsum(np.bincount(bucket, minlength=buckets))])
-    ids = batch.column(4).take(pa.array(order))
-    return Lines(key[order], day[order].astype(np.int32), millionths[order], ids, line[order], bounds)
+    return Batch(lines.column(3).take(pa.array(order)), bounds, start)
 
 
-def _slice(batches: Sequence[Lines], bucket: int) -> Slice | None:
-    """The bucket's slice; None when two of its customers have the same key."""
-    spans = [(one, slice(one.bounds[bucket], one.bounds[bucket + 1])) for one in batches]
-    key = np.concatenate([one.key[span] for one, span in spans])
+def _slice(columns: Columns, batches: Sequence[Batch], bucket: int) -> Slice:
+    """The bucket's slice."""
+    spans = [slice(one.start + one.bounds[bucket], one.start + one.bounds[bucket + 1]) for one in batches]
+    key = np.concatenate([columns.key[span] for span in spans])
     if not len(key):
-        return Slice(TOTALS.empty_table(), np.empty(0, dtype=np.int64))
-    ids = pa.concat_arrays([one.ids[span] for one, span in spans])
-    who = alike(key)
-    if not pc.all(pc.equal(ids.take(pa.array(who)), ids)).as_py():
-        return None
-    day = np.concatenate([one.day[span] for one, span in spans])
-    millionths = np.concatenate([one.millionths[span] for one, span in spans])
-    totals, shared = gather(who, day >> 1, millionths, (day & 1).astype(np.bool_))
+        return Slice(TOTALS.empty_table(), SHARED.empty_table())
+    ids = pa.concat_arrays([one.ids[one.bounds[bucket] : one.bounds[bucket + 1]] for one in batches])
+    day = np.concatenate([columns.day[span] for span in spans])
+    millionths = np.concatenate([columns.millionths[span] for span in spans])
+    totals, shared = gather(_owners(key, ids), day >> 1, millionths, (day & 1).astype(np.bool_))
     known = ids.take(pa.array(totals.row))
-    line = np.concatenate([one.line[span] for one, span in spans])[shared]
-    return Slice(_table(totals, known), line, _untidy(known), totals.refunds)
+    days = pa.table([ids.take(pa.array(shared)), pa.array(day[shared] >> 1)], names=SHARED.names).cast(SHARED)
+    return Slice(_table(totals, known), days, _untidy(known), totals.refunds)
+
+
+def _owners(key: NDArray[np.uint32], ids: pa.StringArray) -> NDArray[np.int32]:
+    """Per row, a row of the same customer: the same one for all of the customer's rows."""
+    who = alike(key)
+    if not pc.all(same := pc.equal(ids.take(pa.array(who)), ids)).as_py():  # customers of one key: the few rows go by their ids
+        odd = np.flatnonzero(~same.to_numpy(zero_copy_only=False))
+        first: dict[str, int] = {}
+        told = zip(odd.tolist(), ids.take(pa.array(odd)).to_pylist(), strict=True)
+        who[odd] = [first.setdefault(one, row) for row, one in told]
+    return who
 
 
 def _table(totals: Totals, ids: pa.Array) -> pa.Table:
@@ -177,38 +198,54 @@ def _untidy(ids: pa.StringArray) -> bool:
     """Whether an id begins or ends with a blank; ids are not empty."""
     _, offsets, content = ids.buffers()
     ends, letters = np.frombuffer(offsets, dtype=np.int32)[: len(ids) + 1], np.frombuffer(content, dtype=np.uint8)
-    return bool(np.isin(letters[ends[:-1]], BLANKS).any() or np.isin(letters[ends[1:] - 1], BLANKS).any())
+    outer = np.concatenate([letters[ends[:-1]], letters[ends[1:] - 1]])
+    return bool(outer.min() <= max(BLANKS) and np.isin(outer, BLANKS).any())
 
 
-def merge_days(connection: duckdb.DuckDBPyConnection, extras: set[str], shared: NDArray[np.int64], *, wide: bool) -> None:
-    """Nothing; makes the table `order_days` and the view `customer_days` of `order_lines`, which is gone afterwards.
+class DayTable:
+    """The view `customer_days` of `order_lines`, made when its name is first asked for: totals alone don't need it."""
 
-    `shared`: the row ids of lines that share customer and day with another.
-    """
-    labels = [name for name in LABELS if name in extras]
-    connection.execute("DROP VIEW IF EXISTS customer_days")
-    connection.execute("DROP TABLE IF EXISTS order_days")
-    connection.execute("ALTER TABLE order_lines ADD COLUMN orders INTEGER")  # null: as many as `bought` says
-    if wide:
-        connection.execute(f"ALTER TABLE order_lines ALTER value TYPE {WIDE}")
-    if len(shared):
-        _merge(connection, labels, shared, WIDE if wide else MONEY)
-    connection.execute("ALTER TABLE order_lines RENAME TO order_days")
-    shown = ", ".join(
-        f"CASE WHEN bought THEN {one} END AS {one}" if one in labels else f"CAST(NULL AS VARCHAR) AS {one}" for one in LABELS
-    )
-    connection.execute(f"""CREATE VIEW {RELATION} AS SELECT customer_id, day, CAST(value AS DOUBLE) AS amount,
-        coalesce(orders, CAST(bought AS INTEGER)) AS orders, value AS exact_amount, {shown} FROM order_days""")
+    def __init__(self, connection: duckdb.DuckDBPyConnection, extras: set[str], shared: pa.Table, *, wide: bool) -> None:
+        self._connection, self._shared, self._wide = connection, shared, wide
+        self._labels = [name for name in LABELS if name in extras]
+        self._made = False
+        self._lock = Lock()
 
+    def __call__(self) -> str:
+        """The view's name."""
+        with self._lock:
+            if not self._made:
+                self._make(self._connection.cursor())
+                self._made = True
+        return RELATION
 
-def _merge(connection: duckdb.DuckDBPyConnection, labels: list[str], shared: NDArray[np.int64], money: str) -> None:
-    firsts = "".join(f", arg_min({one}, {{'moment': moment, 'label': {one}}}) FILTER (bought) AS {one}" for one in labels)
-    connection.register("shared_lines", pa.table({"line": shared}))
-    mine = "rowid IN (SELECT line FROM shared_lines)"
-    connection.execute(f"""CREATE OR REPLACE TABLE merged AS SELECT customer_id, day, CAST(sum(value) AS {money}) AS value,
-        bool_or(bought) AS bought, CAST(count(*) FILTER (bought) AS INTEGER) AS orders{firsts}
-        FROM order_lines WHERE {mine} GROUP BY customer_id, day""")
-    connection.execute(f"DELETE FROM order_lines WHERE {mine}")
-    connection.execute("INSERT INTO order_lines BY NAME SELECT * FROM merged")
-    connection.execute("DROP TABLE merged")
-    connection.unregister("shared_lines")
+    def _make(self, connection: duckdb.DuckDBPyConnection) -> None:
+        connection.execute("ALTER TABLE order_lines ADD COLUMN orders INTEGER")  # null: as many as `bought` says
+        if self._wide:
+            connection.execute(f"ALTER TABLE order_lines ALTER value TYPE {WIDE}")
+        if len(self._shared):
+            self._merge(connection)
+        shown = ", ".join(
+            f"CASE WHEN bought THEN {one} END AS {one}" if one in self._labels else f"CAST(NULL AS VARCHAR) AS {one}"
+            for one in LABELS
+        )
+        connection.execute(f"""CREATE VIEW {RELATION} AS SELECT customer_id, day, CAST(value AS DOUBLE) AS amount,
+            coalesce(orders, CAST(bought AS INTEGER)) AS orders, value AS exact_amount, {shown} FROM order_lines""")
+
+    def _merge(self, connection: duckdb.DuckDBPyConnection) -> None:
+        """Nothing; lines that share customer and day are one afterwards."""
+        firsts = "".join(
+            f", arg_min({one}, {{'moment': moment, 'label': {one}}}) FILTER (bought) AS {one}" for one in self._labels
+        )
+        connection.register("shared_days", self._shared)
+        connection.execute("""CREATE TEMP TABLE shared_lines AS
+            SELECT order_lines.rowid AS line FROM order_lines SEMI JOIN shared_days USING (customer_id, day)""")
+        mine = "order_lines WHERE rowid IN (SELECT line FROM shared_lines)"
+        connection.execute(f"""CREATE TEMP TABLE merged AS SELECT customer_id, day,
+            CAST(sum(value) AS {WIDE if self._wide else MONEY}) AS value, bool_or(bought) AS bought,
+            CAST(count(*) FILTER (bought) AS INTEGER) AS orders{firsts} FROM {mine} GROUP BY customer_id, day""")
+        connection.execute(f"DELETE FROM {mine}")
+        connection.execute("INSERT INTO order_lines BY NAME SELECT * FROM merged")
+        for table in ("merged", "shared_lines"):
+            connection.execute(f"DROP TABLE {table}")
+        connection.unregister("shared_days")

@@ -14,23 +14,23 @@ import os
 import shutil
 import tempfile
 import weakref
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 import duckdb
-import numpy as np
 import pyarrow as pa
 
 from clv_core.findings import Finding, InputError
 from clv_core.order_currency import checked_code, settle_currency
-from clv_core.order_days import RELATION, look, merge_days, slices
+from clv_core.order_days import DayTable, look, slices
 from clv_core.order_duplicates import settle_duplicates
 from clv_core.order_lines import OrderRules
 from clv_core.order_loading import load_lines
 from clv_core.order_source import open_source
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
     from datetime import date
     from pathlib import Path
 
@@ -49,10 +49,10 @@ class Spill:
 class Transactions:
     """Checked orders. `relation` is a table of `connection`: customer_id VARCHAR, day DATE, amount DOUBLE, orders INTEGER,
     exact_amount DECIMAL, product_category VARCHAR, channel VARCHAR (the first of the day, or null); a day with refunds only has
-    orders = 0."""
+    orders = 0. It is made when it is first asked for."""
 
     connection: duckdb.DuckDBPyConnection
-    relation: str
+    table: Callable[[], str] = field(repr=False, compare=False)
     currency: str  # "" when the orders don't say
     findings: tuple[Finding, ...]
     first_day: date
@@ -61,12 +61,19 @@ class Transactions:
     orders: int
     refunds: bool = True  # whether any day has refunds only
     spill: Spill | None = field(default=None, repr=False, compare=False)
-    known: pa.Table | None = field(default=None, repr=False, compare=False)
+    totals: pa.Table | None = field(default=None, repr=False, compare=False)  # per customer over all days (`order_days.TOTALS`)
 
-    @property
-    def totals(self) -> pa.Table | None:
-        """Totals per customer over all days (`order_days.TOTALS`), which spare a pass; None for other relations."""
-        return self.known if self.relation == RELATION else None
+    @cached_property
+    def relation(self) -> str:
+        """The table of days."""
+        return self.table()
+
+    def over(self, relation: str, *, customers: int | None = None, orders: int | None = None) -> Transactions:
+        """The same over another table of the connection, with as many customers and orders as told."""
+        people = self.customers if customers is None else customers
+        return replace(
+            self, table=lambda: relation, totals=None, customers=people, orders=self.orders if orders is None else orders
+        )
 
 
 def check_orders(
@@ -99,9 +106,9 @@ def check_orders(
     known = pa.concat_tables([one.totals for one in found])
     if not len(known):
         raise opened.error("there are refunds but no purchases in it", remedy="export the orders that were refunded too")
-    merge_days(connection, extras, np.concatenate([one.shared for one in found]), wide=facts.wide)
+    table = DayTable(connection, extras, pa.concat_tables([one.shared for one in found]), wide=facts.wide)
     return Transactions(
-        connection, RELATION, currency, (*findings, *facts.findings), facts.first, facts.last, len(known), facts.bought,
+        connection, table, currency, (*findings, *facts.findings), facts.first, facts.last, len(known), facts.bought,
         any(one.refunds for one in found), spill, None if facts.wide else known,
     )  # fmt: skip
 

@@ -148,7 +148,7 @@ def sampled(t: Transactions, customers: int) -> Transactions:
     sql = f"CREATE OR REPLACE TABLE {name} AS SELECT * FROM {t.relation} WHERE hash(customer_id) % {buckets} < {keep}"
     t.connection.execute(sql)
     counted = t.connection.execute(f"SELECT count(DISTINCT customer_id), count(*) FROM {name}").fetchall()[0]
-    return replace(t, relation=name, customers=int(counted[0]), orders=int(counted[1]))
+    return t.over(name, customers=int(counted[0]), orders=int(counted[1]))
 
 
 def _aligned(values: pa.ChunkedArray, at: pa.Array) -> Floats:

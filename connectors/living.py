@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -33,4 +32,4 @@ def living(ledger: Ledger, checked: Transactions, contacts: pa.Table) -> tuple[T
         "WHERE customer_id NOT IN (SELECT customer_id FROM erased_ids)"
     )
     checked.connection.unregister("erased_ids")
-    return replace(checked, relation="living_days", customers=checked.customers - len(gone)), contacts
+    return checked.over("living_days", customers=checked.customers - len(gone)), contacts

@@ -6,7 +6,6 @@ their identifiers are gathered, and of their consents the least counts.
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from connectors import translate
@@ -84,7 +83,7 @@ def _orders(checked: Transactions, links: pa.Table) -> Transactions:
         GROUP BY coalesce(l.person_id, t.customer_id), t.day""")
     connection.unregister("person_links")
     [[people]] = connection.execute("SELECT count(DISTINCT customer_id) FROM person_days").fetchall()
-    return replace(checked, relation="person_days", customers=int(people))
+    return checked.over("person_days", customers=int(people))
 
 
 def _least_consent(merged: pa.Table, contacts: pa.Table, links: pa.Table) -> pa.Table:
