@@ -93,6 +93,8 @@ def _platform(settings: Settings, name: str, accounts: list[Account], open_ones:
     """The platform's own findings; its accounts are added to `accounts` and closed with `open_ones`."""
     found: list[Check] = []
     mine = translate.accounts(settings, utc_now, (name,))
+    if name in settings.broken:
+        return [_failed(name, settings.broken[name])]
     for account in mine:
         open_ones.callback(account.connector.close)
     accounts += mine

@@ -339,9 +339,9 @@ def _signal(
 
 @contextmanager
 def _opened(settings: Settings, now: Clock, platforms: Sequence[str] = ()) -> Iterator[tuple[Ledger, list[Account]]]:
+    accounts = translate.accounts(settings, now, platforms)
     for name, why in _broken(settings, platforms).items():
         events.tell("platform left out", wrong=True, platform=name, detail=str(why))
-    accounts = translate.accounts(settings, now, platforms)
     usual = os.umask(0o077)  # whatever any library writes into the state folder is owner-only
     ledger = open_ledger(
         settings.state,

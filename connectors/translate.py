@@ -142,7 +142,11 @@ def accounts(settings: Settings, now: Callable[[], datetime], only: Sequence[str
             continue
         platform = registry.platform(name)
         for account in block.accounts:
-            connector = registry.connect(name, block, account, now=now)
+            try:
+                connector = registry.connect(name, block, account, now=now)
+            except registry.PackageError as error:
+                settings.broken[name] = error  # as those that could not even be loaded
+                break
             fields = platform.capabilities.recipe.fields
             opt_in = frozenset(one.name for one in fields if one.opt_in and getattr(block, one.source, False))
             found.append(Account(connector, replace(rules, opt_in=opt_in), account.name or account.account_id))
