@@ -55,7 +55,7 @@ class Finding:
         return f"{self.count} {self.text}{where}" + (f"; {self.remedy}" if self.remedy else "")
 
 
-_DATE = re.compile(r"\d{1,4}[-/.]\d{1,2}[-/.]\d{1,4}")
+_DATE = re.compile(r"\d{1,4}[-/.]\d{1,2}[-/.]\d{1,4}([ T]\d{1,2}:\d\d(:\d\d)?([.,]\d+)?)?( ?[+-]\d\d:?\d\d|Z| [A-Z]{2,4})?")
 _WORDS = {"nan", "inf", "-inf", "+inf", "infinity", "-infinity", "null", "none", "na", "n/a", "-", "true", "false"}
 
 

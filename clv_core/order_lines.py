@@ -13,7 +13,11 @@ if TYPE_CHECKING:
 MONEY = "DECIMAL(18,6)"
 CODE = "[A-Z]{3}"
 _INTEGERS = ("TINYINT", "SMALLINT", "INTEGER", "BIGINT", "HUGEINT", "UTINYINT", "USMALLINT", "UINTEGER", "UBIGINT")
-_ZONE = r":\d\d(\.\d+)?\s*(z|utc|gmt|[+-]\d\d(:?\d\d)?|[a-z]+/[a-z_]+)$"
+_PLAIN = r"\d{4}[-/]\d{1,2}[-/]\d{1,2}[ T]+\d{1,2}:\d\d(:\d\d(\.\d+)?)?"  # DuckDB would ignore whatever else follows
+_OFFSET = r"\s+([+-]\d\d:?\d*)$"
+_ZONE = r":\d\d(\.\d+)?\s*(z|utc|gmt|[+-]\d\d(:?\d\d)?|[a-z]+(/[a-z_]+){1,2})$"
+_TWELVE = r"\s*[ap]m$"
+_TWELVES = "['%Y-%m-%d %I:%M:%S %p', '%Y-%m-%d %I:%M %p', '%Y/%m/%d %I:%M:%S %p', '%Y/%m/%d %I:%M %p']"
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +43,8 @@ def text(source: OrderSource, canonical: str, *, trim: bool = True) -> str:
 def instant(source: OrderSource, timezone: str) -> str:
     """The time of the order as a timestamp in the business's time zone.
 
-    Times with a zone are moved into it; times without one and plain dates are taken to be in it already.
+    Times with a zone (an offset, Z, or a name such as Europe/Berlin) are moved into it; times without one and plain dates are
+    taken to be in it already. Abbreviations such as CST mean several zones and are refused.
     """
     name, kind = source.raw("ordered_at"), source.type("ordered_at")
     zone = "'" + timezone.replace("'", "''") + "'"
@@ -54,9 +59,11 @@ def instant(source: OrderSource, timezone: str) -> str:
     name = f"trim({name})"
     compact = f"regexp_full_match({name}, '\\d{{8}}')"
     return f"""CASE WHEN length({name}) <= 10 AND NOT {compact} THEN try_cast({name} AS TIMESTAMP)
+        WHEN regexp_full_match({name}, '{_PLAIN}') THEN try_cast({name} AS TIMESTAMP)
         WHEN {compact} THEN try_strptime({name}, '%Y%m%d')
-        WHEN regexp_matches({name}, '{_ZONE}', 'i') THEN timezone({zone}, try_cast({name} AS TIMESTAMPTZ))
-        ELSE try_cast({name} AS TIMESTAMP) END"""
+        WHEN regexp_matches({name}, '{_ZONE}', 'i')
+            THEN timezone({zone}, try_cast(regexp_replace({name}, '{_OFFSET}', '\\1') AS TIMESTAMPTZ))
+        WHEN regexp_matches({name}, '{_TWELVE}', 'i') THEN try_strptime({name}, {_TWELVES}) END"""
 
 
 def day(source: OrderSource, timezone: str) -> str:

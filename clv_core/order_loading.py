@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import duckdb
 
 from clv_core.findings import InputError, redacted
+from clv_core.order_hints import hint
 from clv_core.order_lines import OrderRules, code, day, instant, money, text
 from clv_core.order_source import OrderSource, unreadable
 
@@ -134,5 +135,5 @@ def _problem(source: OrderSource, demand: Demand, row: int, raw: object) -> Inpu
         row=row,
         column=source.raw(demand.source)[1:-1].replace('""', '"'),
         value=None if blank else redacted(raw),
-        remedy=demand.remedy,
+        remedy=("" if blank else hint(demand.source, raw)) or demand.remedy,
     )

@@ -203,3 +203,48 @@ def test_names_that_come_twice_in_columnar_files(tmp_path: Path) -> None:
     for source in (made, made.to_reader(), tmp_path / "o.parquet"):
         with pytest.raises(InputError, match="two columns are called Amount"):
             check_orders(source)
+
+
+@pytest.mark.parametrize(
+    ("written", "found"),
+    [
+        ("2026-01-31 23:30:00 -0500", date(2026, 2, 1)),  # as Shopify writes it
+        ("2026-01-31 23:30:00 -05:00", date(2026, 2, 1)),
+        ("2026-01-31T23:30:00-05", date(2026, 2, 1)),
+        ("2026-01-31 23:30:00 America/Argentina/Buenos_Aires", date(2026, 2, 1)),
+        ("2026-01-31 23:30:00 UTC", date(2026, 1, 31)),
+        ("2026-01-31 11:30 PM", date(2026, 1, 31)),
+        ("2026/01/31 12:30:00 am", date(2026, 1, 31)),
+        ("2026-01-31T23:30:00.123456", date(2026, 1, 31)),
+    ],
+)
+def test_times_are_read_with_their_zone(tmp_path: Path, written: str, found: date) -> None:
+    assert read(tmp_path, SHORT + f"a,{written},5\n") == [("a", found, Decimal(5))]
+
+
+@pytest.mark.parametrize("tail", [" EST", " CST", " PST", " 5", " blah", " PM -05:00", "+01:00[Europe/Berlin]"])
+def test_a_zone_that_can_not_be_told_is_refused_not_dropped(tmp_path: Path, tail: str) -> None:
+    assert refused(tmp_path, SHORT + f"a,2026-01-31 11:30:00{tail},5\n").row == 1
+
+
+@pytest.mark.parametrize(
+    ("ordered_at", "amount", "words"),
+    [
+        ("31.01.2026", "5", "day and month can be mistaken"),
+        ("01/31/2026 10:00", "5", "day and month can be mistaken"),
+        ("1767261600", "5", "seconds since 1970"),
+        ("1767261600123", "5", "milliseconds since 1970"),
+        ("46053", "5", "Excel's number of a day"),
+        ("2026-01-31 10:00:00 PST", "5", "write the time zone as an offset"),
+        ("2026-01-31", '"1.234,56 €"', "a point before the cents and nothing between thousands"),
+        ("2026-01-31", '"12,50"', "12.50: a point before the cents, not a comma"),
+        ("2026-01-31", '"1,234"', "nothing between thousands"),
+        ("2026-01-31", "$13.00", "the number alone"),
+        ("2026-01-31", "(13.00)", "with a minus sign"),
+        ("2026-01-31", "soon", "plain numbers such as 12.50"),
+    ],
+)
+def test_what_a_spreadsheet_writes_is_refused_with_what_to_write(
+    tmp_path: Path, ordered_at: str, amount: str, words: str
+) -> None:
+    assert words in refused(tmp_path, SHORT + f"a,{ordered_at},{amount}\n").remedy
