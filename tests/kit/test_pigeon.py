@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import importlib
+import importlib.util
 import json
 import os
 import re
@@ -16,7 +17,6 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from connectors import registry
 from connectors.errors import OutcomeUnknownError, RemovalRefusedError, RetriableError, SyncError
 from connectors.protocol import Capabilities, IdentifierField, Receipt
 from connectors.testing import ConnectorSuite, Rig
@@ -27,58 +27,58 @@ if TYPE_CHECKING:
 PACKAGE = Path(__file__).parent / "pigeon"
 
 
+@dataclasses.dataclass(frozen=True)
+class Installed:
+    """The package: where it is installed, and its own folder."""
+
+    site: Path
+    source: Path
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """The environment of a process that finds the package and this project."""
+        return {**os.environ, "PYTHONPATH": os.pathsep.join([str(self.site), str(PACKAGE.parents[2])])}
+
+
 @pytest.fixture(scope="module")
-def pigeon(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
-    """The installed package's platform, as the registry finds it."""
-    folder, copy = tmp_path_factory.mktemp("site"), tmp_path_factory.mktemp("source") / "pigeon"
+def pigeon(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Installed]:
+    """The package, installed from a copy, and where."""
+    site, source = tmp_path_factory.mktemp("site"), tmp_path_factory.mktemp("source") / "pigeon"
     for path in sorted(PACKAGE.rglob("*")):
         if path.suffix in (".py", ".toml"):
-            place = copy / path.relative_to(PACKAGE)
+            place = source / path.relative_to(PACKAGE)
             place.parent.mkdir(parents=True, exist_ok=True)
             place.write_bytes(path.read_bytes())
     command = [sys.executable, "-m", "pip", "install", "-q", "--no-index", "--no-deps", "--no-build-isolation"]
-    subprocess.run([*command, "--disable-pip-version-check", "--target", str(folder), str(copy)], check=True, timeout=120)
-    sys.path.insert(0, str(folder))
+    subprocess.run([*command, "--disable-pip-version-check", "--target", str(site), str(source)], check=True, timeout=120)
+    sys.path.insert(0, str(site))
     importlib.invalidate_caches()
-    assert "pigeon" in registry.names()
-    found = registry.platform("pigeon")
-    found.site = folder  # type: ignore[attr-defined]
-    yield found
-    sys.path.remove(str(folder))
+    yield Installed(site, source)
+    sys.path.remove(str(site))
     for name in [name for name in sys.modules if name.partition(".")[0] == "pigeon"]:
         del sys.modules[name]
 
 
-def rig_of(platform: Any) -> Iterator[Rig]:
-    sandbox = platform.sandbox()
-    settings = platform.settings(api_base=sandbox.start()["address"], accounts=[{"account_id": "coop-1"}])
-    waits: list[float] = []
-    connector = platform.connect(settings, settings.accounts[0], now=sandbox.clock.now)
-    connector.client.sleep = waits.append
-    yield Rig(
-        connector,
-        sandbox,
-        writes="/members",
-        creates="POST /lists",
-        throttle={"code": 429, "wait": 3},
-        refusal={"code": 403},
-        waits=waits,
-    )
-    connector.close()
-    sandbox.stop()
-
-
-class TestPigeon(ConnectorSuite):
-    """The whole contract."""
-
-    @pytest.fixture
-    def rig(self, pigeon: Any) -> Iterator[Rig]:
-        yield from rig_of(pigeon)
-
-
 @pytest.fixture
-def rig(pigeon: Any) -> Iterator[Rig]:
-    yield from rig_of(pigeon)
+def rig(pigeon: Installed) -> Iterator[Rig]:
+    """The rig of the package's own tests."""
+    spec = importlib.util.spec_from_file_location("pigeon_contract", pigeon.source / "tests" / "test_contract.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    yield from module.rig_of()
+
+
+def test_it_earns_the_contract_as_its_author_runs_it(pigeon: Installed) -> None:
+    """`pytest` in the package's own folder, the package installed: nothing of this project's tests is there."""
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-p", "no:xdist"]
+    done = subprocess.run(command, cwd=pigeon.source, capture_output=True, text=True, env=pigeon.environment, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    wanted = [name for name in dir(ConnectorSuite) if name.startswith("test_")]
+    assert int(re.findall(r"(\d+) passed", done.stdout)[-1]) >= len(wanted) > 20
+    assert "failed" not in done.stdout
+    assert "skipped" not in done.stdout
 
 
 def claims_success(rig: Rig) -> None:
@@ -198,9 +198,8 @@ def test_the_page_on_adding_a_platform_shows_this_very_code() -> None:
     """Whoever follows the page literally has what this test runs: an example that isn't run goes stale."""
     page = (PACKAGE.parents[2] / "docs" / "adding-a-platform.md").read_text()
     shown = {kind: re.findall(rf"```{kind}\n(.*?)```", page, re.DOTALL) for kind in ("python", "toml")}
-    assert len(shown["python"]) == len(shown["toml"]) == 1
-    assert shown["python"][0].strip() in Path(__file__).read_text()
-    assert shown["toml"][0].strip() in (PACKAGE / "pyproject.toml").read_text()
+    assert shown["python"] == [(PACKAGE / "tests" / "test_contract.py").read_text()]
+    assert shown["toml"] == [(PACKAGE / "pyproject.toml").read_text()]
     files = re.findall(r"^pigeon/(\w+\.py)", page, re.MULTILINE)
     assert sorted(files) == sorted(one.name for one in (PACKAGE / "pigeon").glob("*.py"))
 
@@ -227,17 +226,16 @@ def test_every_name_that_the_page_uses_exists() -> None:
     assert all(re.search(rf"`(Capabilities\.)?{one}[`=,]", page) or one in ("removal_floor",) for one in named)
 
 
-def test_its_stand_in_is_served_by_the_command(pigeon: Any) -> None:
+def test_its_stand_in_is_served_by_the_command(pigeon: Installed) -> None:
     """`clvsync sandbox --platform` takes any installed platform and says which there are."""
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(pigeon.site), str(PACKAGE.parents[2])])}
     command = [sys.executable, "-m", "connectors.cli", "sandbox", "--platform"]
-    with subprocess.Popen([*command, "pigeon", "--json"], stdout=subprocess.PIPE, text=True, env=environment) as served:
+    with subprocess.Popen([*command, "pigeon", "--json"], stdout=subprocess.PIPE, text=True, env=pigeon.environment) as served:
         assert served.stdout is not None
         address = json.loads(served.stdout.readline())["pigeon"]["address"]
         with urllib.request.urlopen(f"{address}/_sandbox/state", timeout=30) as answer:
             assert json.load(answer)["audiences"] == {}
         served.terminate()
         assert served.wait(timeout=30) == 0
-    refused = subprocess.run([*command, "crow"], capture_output=True, text=True, env=environment, check=False)
+    refused = subprocess.run([*command, "crow"], capture_output=True, text=True, env=pigeon.environment, check=False)
     assert refused.returncode == 2
     assert "pigeon" in refused.stderr

@@ -35,6 +35,7 @@ class PigeonPlatform:
     """What the entry point names."""
 
     name = "pigeon"
+    protocol = 1
     capabilities = CAPABILITIES
     settings: type[Any] = PigeonSettings
 
