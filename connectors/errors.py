@@ -17,7 +17,7 @@ Messages tell the user what to change and never carry a token, a raw identifier 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Self
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -39,15 +39,24 @@ class Place:
 
 
 class SyncError(Exception):
-    """The base of all: `remedy` says what to do; `platform` and `code` say who refused."""
+    """The base of all: `remedy` says what to do; `platform` and `code` say who refused.
+
+    `account_wide`: every other call of the account would meet it too (no connection, a dead token): it is asked once a run.
+    """
 
     exit_code = 1
+    account_wide = False
 
     def __init__(
         self, message: str, *, remedy: str = "", platform: str = "", code: str = "", place: Place | None = None
     ) -> None:
         self.message, self.remedy, self.platform, self.code, self.place = message, remedy, platform, code, place
         super().__init__(message)
+
+    def of_account(self) -> Self:
+        """This error, marked as one that every call of the account would meet."""
+        self.account_wide = True
+        return self
 
     def __str__(self) -> str:
         """One line: place, platform and code, message, remedy."""
@@ -96,6 +105,8 @@ class RetriableError(SyncError):
 
 class UnreachableError(RetriableError):
     """No connection to the platform, also after the client's own attempts: its other calls would fare the same."""
+
+    account_wide = True
 
 
 class NotReadyError(SyncError):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import logging
 import sqlite3
 import traceback
@@ -13,31 +12,21 @@ from typing import TYPE_CHECKING, Any
 
 from connectors import events
 from connectors.engine import everywhere
-from connectors.engine.deliveries import FIRST, REMOVALS, DeliveryWriter, open_delivery, phase_name
-from connectors.engine.diff import ADDING, Diff
+from connectors.engine.courier import Courier
+from connectors.engine.deliveries import open_delivery
 from connectors.engine.erased import settle_tombstones
-from connectors.engine.fold import LATE
 from connectors.engine.holdout import keep_holdout
-from connectors.engine.leftover import RIGHTS
-from connectors.engine.lookalikes import keep_lookalikes, release
+from connectors.engine.lookalikes import keep_lookalikes
 from connectors.engine.outcome import STEPS, PushOutcome, blank, count, fail, show_status, totals, worst
-from connectors.engine.retire import check_writer, retire
+from connectors.engine.remote import Remote
 from connectors.engine.seen import seen_before
-from connectors.engine.sending import Sender
-from connectors.engine.settling import REPLACING, drop_pending, escalate, fold_open, pending_batches, settle
-from connectors.engine.snapshots import recipe_fields
-from connectors.engine.tables import open_tables
+from connectors.engine.settling import pending_batches, settle
 from connectors.engine.upkeep import rename, share
 from connectors.errors import (
     FatalError,
-    NotReadyError,
-    OutcomeUnknownError,
-    RemovalRefusedError,
-    SeedInUseError,
     SyncError,
-    UnreachableError,
 )
-from connectors.protocol import AudienceHandle, AudienceState, AudienceStatus, Operation, utc_now
+from connectors.protocol import AudienceHandle, AudienceState, AudienceStatus, utc_now
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -46,7 +35,6 @@ if TYPE_CHECKING:
     from connectors.engine.ledger import Ledger
     from connectors.engine.plan import Plan, PlannedAudience, Planner
 
-ESCALATIONS = 3
 _log = logging.getLogger(__name__)
 
 
@@ -103,8 +91,14 @@ class Pusher:
     now: Callable[[], datetime]
     progress: Callable[[str, int, int], None]
     force: str | None
-    away: dict[tuple[str, str], UnreachableError] = field(default_factory=dict)
-    """Accounts whose platform can't be reached: one audience has waited for it, the others need not."""
+    away: dict[tuple[str, str], SyncError] = field(default_factory=dict)
+    """Accounts that answer nobody (out of reach, a dead token): one audience has asked, the others need not."""
+    remote: Remote = field(init=False)
+    courier: Courier = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.remote = Remote(self.ledger, self.planner, self.now)
+        self.courier = Courier(self.ledger, self.planner, self.remote, self.run, self.now, self.progress)
 
     def all(self, items: list[PlannedAudience]) -> list[dict[str, Any]]:
         """The outcomes of all audiences: one thread per account, so that a slow platform holds nobody else."""
@@ -134,8 +128,7 @@ class Pusher:
             raise
         except Exception as error:
             told |= {"error": type(error).__name__, "code": getattr(error, "code", None)}
-            if isinstance(error, UnreachableError):
-                self.away[item.account.place] = error
+            self._heed(item, error)
             if not isinstance(error, SyncError):
                 _log.error("audience failed: %s at %s", type(error).__name__, _spot(error))
             fail(outcome, error)
@@ -147,18 +140,23 @@ class Pusher:
             outcome["undelivered"] = outcome["add"] + outcome["change"] + outcome["remove"]
         return outcome
 
+    def _heed(self, item: PlannedAudience, error: BaseException) -> None:
+        """Nothing: an error that the whole account would meet is not asked for again."""
+        if isinstance(error, SyncError) and error.account_wide:
+            self.away.setdefault(item.account.place, error)
+
     def _audience(self, item: PlannedAudience, outcome: dict[str, Any]) -> None:
         connector = item.account.connector
         if item.account.place in self.away:
             raise self.away[item.account.place]
-        handle, status = self._known(item)
+        handle, status = self.remote.known(item)
         open_still: list[str] = []
         if handle is not None and pending_batches(self.ledger, item.place):
             open_still = settle(self.ledger, connector, handle, item.place, self.now(), self.run)
-        item = self._current(item, status)
-        self._mark(item)
+        item = self.remote.current(item, status)
+        self.remote.mark(item)
         if item.mode == "retire" or (item.care and handle is None):
-            self._retire(item, handle, outcome)
+            self.remote.retire(item, handle, outcome)
             return
         if item.request.holdout:
             keep_holdout(self.ledger, item.request.key, item.request.holdout, self.now())
@@ -174,7 +172,7 @@ class Pusher:
         if item.mode in ("change", "replace", "resume") and status is not None:
             self._remake_if_stuck(item, status)
         if item.mode != "nothing":
-            handle = self._deliver(item, handle, outcome)
+            handle = self.courier.deliver(item, handle, outcome)
             status = connector.status(handle) if handle is not None and handle.remote_id else None
         self._remember(item)
         self._finish(item, handle, status, outcome)
@@ -188,25 +186,13 @@ class Pusher:
         if self.force or limit is None or not any(item.seen.lacks(before, limit)):
             self.ledger.keep_audience(item.place, self.now(), seen=item.seen.text())
 
-    def _mark(self, item: PlannedAudience) -> None:
-        """Nothing: the ledger knows since when config no longer asks for the audience."""
-        row = self.ledger.audience(item.place)
-        if row is not None and item.care != RIGHTS and bool(row["left_at"]) != bool(item.care):
-            self.ledger.keep_audience(item.place, self.now(), left_at=self.now().isoformat() if item.care else None)
-
-    def _retire(self, item: PlannedAudience, handle: AudienceHandle | None, outcome: dict[str, Any]) -> None:
-        row = self.ledger.audience(item.place)
-        if row is not None and item.care != RIGHTS:
-            retire(self.ledger, item.account.connector, row, handle)
-        outcome.update(item.row(), state="gone")
-
     def _relieve(self, item: PlannedAudience, handle: AudienceHandle | None, outcome: dict[str, Any]) -> None:
         """Nothing: those who said no have left an audience that a guardrail stops."""
         if item.relief is None or handle is None:
             return
-        relief = self._again(item.relief)
+        relief = self.remote.again(item.relief)
         if relief.mode != "nothing" and not relief.guardrails:
-            self._deliver(relief, handle, outcome)
+            self.courier.deliver(relief, handle, outcome)
 
     def _remake_if_stuck(self, item: PlannedAudience, status: AudienceStatus) -> None:
         """Nothing: an audience too small to be edited any more, and of use to nobody, is planned to be made anew."""
@@ -229,42 +215,9 @@ class Pusher:
         connector = item.account.connector
         outcome["notes"] += share(self.ledger, item, handle, status, self.now())
         outcome["lookalikes"], errors = keep_lookalikes(self.ledger, connector, item, handle, status, self.now())
+        for error in errors:
+            self._heed(item, error)
         outcome["exit_code"] = worst([outcome["exit_code"], *(error.exit_code for error in errors)])
-
-    def _known(self, item: PlannedAudience) -> tuple[AudienceHandle | None, AudienceStatus | None]:
-        """The handle and the platform's word on an audience that was pushed before."""
-        row = self.ledger.audience(item.place)
-        if row is None or not row["remote_id"]:
-            return None, None
-        handle = AudienceHandle(*item.account.place, item.spec, row["remote_id"], row["path"])
-        status = item.account.connector.status(handle)
-        if status.state is AudienceState.MISSING:
-            self._forget_remote(item)
-            return None, status
-        return handle, status
-
-    def _forget_remote(self, item: PlannedAudience) -> None:
-        """Nothing: the ledger knows that the audience is gone from the platform; its members must be sent again."""
-        fold_open(self.ledger, item.account.connector, item.place, self.now())
-        row = self.ledger.keep_audience(item.place, self.now(), escalated="", path="", last_edit_at=None, last_replace_at=None)
-        self.ledger.commit_snapshot(row, None, 0, self.now())
-        drop_pending(self.ledger, item.place)
-        self.ledger.keep_audience(item.place, self.now(), remote_id="")
-
-    def _current(self, item: PlannedAudience, status: AudienceStatus | None) -> PlannedAudience:
-        """The item, planned anew when the ledger has learned something since."""
-        row = self.ledger.audience(item.place)
-        if item.mode != "resume" and open_delivery(self.ledger, row) is not None:
-            fold_open(self.ledger, item.account.connector, item.place, self.now())
-            row = self.ledger.audience(item.place)
-        fresh = row is None or (row["generation"] == item.generation and not row["escalated"])
-        return item if fresh else self._again(item)
-
-    def _again(self, item: PlannedAudience, *, refresh: bool | None = None) -> PlannedAudience:
-        plan = self.planner.plan
-        found = plan(item.account, item.request, item.spec, item.wanted, refresh=refresh, care=item.care)
-        found.relief, found.notes = item.relief, [*found.notes, *(item.notes if item.care else ())]
-        return found
 
     def _forced(self, item: PlannedAudience) -> bool:
         if not self.force:
@@ -275,107 +228,3 @@ class Pusher:
             (self.run, *item.account.place, item.spec.key, "; ".join(item.guardrails), self.force, self.now().isoformat()),
         )
         return True
-
-    def _deliver(self, item: PlannedAudience, handle: AudienceHandle | None, outcome: dict[str, Any]) -> AudienceHandle | None:
-        """The handle after the audience's delivery; a refused removal escalates until nobody is left who should not be."""
-        for _ in range(ESCALATIONS):
-            if item.mode == "recreate":
-                handle, item = self._recreate(item, handle, outcome)
-            if item.mode == "retire":
-                self._retire(item, handle, outcome)
-                return None
-            if item.mode == "nothing":
-                outcome["state"] = "done"
-                return handle
-            try:
-                handle, item = self._open(item)
-                return self._send(item, handle, outcome)
-            except RemovalRefusedError as error:
-                outcome["notes"].append(f"removal refused: {error.message}")
-                escalate(self.ledger, item.account.connector, item.place, self.now(), after_replace=item.mode == "replace")
-                fold_open(self.ledger, item.account.connector, item.place, self.now())
-                item = self._again(item, refresh=False)
-                if item.mode not in ("replace", "recreate", "retire"):
-                    raise NotReadyError(
-                        "a removal was refused; the full replace follows as soon as the platform allows it"
-                    ) from error
-        raise RemovalRefusedError("the platform keeps members that must leave", remedy="delete the audience at the platform")
-
-    def _recreate(
-        self, item: PlannedAudience, handle: AudienceHandle | None, outcome: dict[str, Any]
-    ) -> tuple[AudienceHandle | None, PlannedAudience]:
-        connector = item.account.connector
-        if handle is not None:
-            try:
-                connector.delete(handle)
-            except SeedInUseError as error:
-                released = release(self.ledger, connector, handle, error.lookalikes)
-                if not released:
-                    raise
-                outcome["notes"] += released
-                connector.delete(handle)
-        self._forget_remote(item)
-        return None, self._again(item, refresh=False)
-
-    def _open(self, item: PlannedAudience) -> tuple[AudienceHandle, PlannedAudience]:
-        """The audience at the platform, found or made; planned anew when it turns out to be another one than the ledger's."""
-        row = self.ledger.keep_audience(item.place, self.now(), name=item.spec.name, spec=json.dumps(asdict(item.spec)))
-        known = row["remote_id"]
-        handle = item.account.connector.find_or_create(item.spec, known)
-        check_writer(self.ledger, row, handle)
-        if known and handle.remote_id != known:
-            self._forget_remote(item)
-            item = self._again(item)
-        self.ledger.keep_audience(item.place, self.now(), remote_id=handle.remote_id, path=handle.path)
-        return handle, item
-
-    def _send(self, item: PlannedAudience, handle: AudienceHandle, outcome: dict[str, Any]) -> AudienceHandle:
-        row = self.ledger.audience(item.place) or {}
-        if item.mode != "resume":
-            self._prepare(item, row)
-        delivery = open_delivery(self.ledger, row)
-        if delivery is None:
-            outcome["state"] = "done"
-            return handle
-        sender = Sender(
-            self.ledger,
-            item.account.connector,
-            handle,
-            item.place,
-            delivery,
-            item.limits,
-            self.run,
-            self.now(),
-            self.progress,
-        )
-        sender.run()
-        if delivery.waiting():
-            raise OutcomeUnknownError("the platform's answer is missing for some batches", remedy="run again to resume")
-        fold_open(self.ledger, item.account.connector, item.place, self.now())
-        if delivery.kind == "replace":
-            waiting = bool(pending_batches(self.ledger, item.place))
-            self.ledger.keep_audience(item.place, self.now(), escalated=REPLACING if waiting else "")
-        outcome["state"] = "done"
-        return sender.handle
-
-    def _prepare(self, item: PlannedAudience, audience: dict[str, Any]) -> None:
-        """Nothing: the delivery's files are written and its intent is in the journal."""
-        limits = item.limits
-        columns = recipe_fields(limits.recipe)
-        connection = open_tables(self.planner.work, memory="900MB")
-        try:
-            base = self.ledger.snapshot_path(audience)
-            diff = Diff(connection, item.wanted.pieces(), base, self.ledger.key, columns)
-            diff.compare(self.planner.rules(item, retry=item.mode == "replace"))
-            writer = DeliveryWriter(self.ledger, audience, str(item.place), limits.batch_rows)
-            if item.mode == "replace":
-                writer.add(FIRST, Operation.REPLACE, diff.rows("all"))
-            else:
-                diff.prepare(limits.recipe, [kind for kind in ADDING if kind != "value" or not item.defers_values])
-                for number, operation in ((FIRST, Operation.ADD), (REMOVALS, Operation.REMOVE), (LATE, Operation.ADD)):
-                    writer.add(number, operation, diff.rows(phase_name(number)))
-        finally:
-            connection.close()
-        kind = "replace" if item.mode == "replace" else "change"
-        counts = {"add": item.changes.added, "change": item.changes.changed, "remove": item.changes.removed}
-        writer.commit(kind, item.wanted.target, self.run, self.now(), counts)

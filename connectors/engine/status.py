@@ -33,13 +33,13 @@ def status(
     platform, account, audience (its seed), name, remote_id, made_at, refreshed_at, `follows` (its seed is still the same)
     and the platform's state. `left`: why config doesn't ask for an audience of the ledger ("": it does). Changes nothing.
     """
-    by_place = {(one.capabilities.platform, one.account_id): one for one in connectors or ()}
+    asked = _Asked({(one.capabilities.platform, one.account_id): one for one in connectors or ()})
     runs = ledger.journal.rows("SELECT * FROM runs ORDER BY id DESC LIMIT ?", (SHOWN_RUNS,))
     erased = ledger.journal.one("SELECT count(*) AS n FROM tombstones") or {"n": 0}
     return {
         "runs": [{key: value for key, value in run.items() if key != "summary"} for run in reversed(runs)],
-        "audiences": [{**_audience(ledger, row, by_place), "left": left(row)} for row in ledger.audiences()],
-        "lookalikes": [_lookalike(row, by_place) for row in ledger.journal.rows(_LOOKALIKES)],
+        "audiences": [{**_audience(ledger, row, asked), "left": left(row)} for row in ledger.audiences()],
+        "lookalikes": [_lookalike(row, asked) for row in ledger.journal.rows(_LOOKALIKES)],
         "holdouts": holdouts(ledger),
         "overrides": ledger.journal.rows("SELECT * FROM overrides ORDER BY at"),
         "forgotten": erased["n"],
@@ -54,21 +54,43 @@ _LOOKALIKES = (
 )
 
 
-def _lookalike(row: dict[str, Any], by_place: dict[tuple[str, str], Connector]) -> dict[str, Any]:
-    path = row.pop("path")
-    row |= {"follows": bool(row["follows"]), "state": "unknown", "size_lower": None, "size_upper": None, "detail": ""}
-    connector = by_place.get((row["platform"], row["account"]))
-    if connector is None:
-        return row
-    handle = AudienceHandle(row["platform"], row["account"], AudienceSpec(row["name"], row["name"]), row["remote_id"], path)
+class _Asked:
+    """The accounts' connectors. One that answers nobody (out of reach, a dead token) is asked once."""
+
+    def __init__(self, connectors: dict[tuple[str, str], Connector]) -> None:
+        self._connectors = connectors
+        self._away: dict[tuple[str, str], SyncError] = {}
+
+    def has(self, row: dict[str, Any]) -> bool:
+        """Whether the account of a row can be asked."""
+        return (row["platform"], row["account"]) in self._connectors
+
+    def status(self, row: dict[str, Any], spec: AudienceSpec) -> AudienceStatus:
+        """What the platform says of the audience or lookalike of a row; raises SyncError."""
+        place = (row["platform"], row["account"])
+        if place in self._away:
+            raise self._away[place]
+        try:
+            return self._connectors[place].status(AudienceHandle(*place, spec, row["remote_id"], row["path"]))
+        except SyncError as error:
+            if error.account_wide:
+                self._away[place] = error
+            raise
+
+
+def _lookalike(row: dict[str, Any], asked: _Asked) -> dict[str, Any]:
+    line = {key: value for key, value in row.items() if key != "path"}
+    line |= {"follows": bool(row["follows"]), "state": "unknown", "size_lower": None, "size_upper": None, "detail": ""}
+    if not asked.has(row):
+        return line
     try:
-        found = connector.status(handle)
+        found = asked.status(row, AudienceSpec(row["name"], row["name"]))
     except SyncError as error:
-        return {**row, "detail": str(error)}
-    return {**row, "state": found.state.value, "size_lower": found.lower, "size_upper": found.upper, "detail": found.detail}
+        return {**line, "detail": str(error)}
+    return {**line, "state": found.state.value, "size_lower": found.lower, "size_upper": found.upper, "detail": found.detail}
 
 
-def _audience(ledger: Ledger, row: dict[str, Any], by_place: dict[tuple[str, str], Connector]) -> dict[str, Any]:
+def _audience(ledger: Ledger, row: dict[str, Any], asked: _Asked) -> dict[str, Any]:
     pending = ledger.journal.one(
         "SELECT coalesce(sum(pending), 0) AS n, min(sent_at) AS since FROM batches "
         "JOIN deliveries ON deliveries.id = batches.delivery WHERE batches.state = 'pending' AND deliveries.audience = ?",
@@ -79,12 +101,10 @@ def _audience(ledger: Ledger, row: dict[str, Any], by_place: dict[tuple[str, str
     line |= {"audience": row["key"], "members": row["rows"], "pending": pending["n"], "pending_since": pending["since"]}
     line |= {"open_delivery": delivery is not None, "undelivered": sum(delivery.remaining().values()) if delivery else 0}
     line |= {"state": "unknown", "size_lower": None, "size_upper": None, "match_rate": "", "detail": "", "drift": ""}
-    connector = by_place.get((row["platform"], row["account"]))
-    if connector is None or not row["remote_id"]:
+    if not asked.has(row) or not row["remote_id"]:
         return line
-    handle = AudienceHandle(row["platform"], row["account"], spec_of(row), row["remote_id"], row["path"])
     try:
-        found = connector.status(handle)
+        found = asked.status(row, spec_of(row))
     except SyncError as error:
         return {**line, "detail": str(error)}
     told = {"state": found.state.value, "size_lower": found.lower, "size_upper": found.upper, "match_rate": found.match_rate}

@@ -86,7 +86,7 @@ def translate(error: Exception, read_failure: Callable[[Any], Any], address: str
         said = clean(str(error))
         return ConfigurationError(
             f"the credentials were refused: {said}", remedy=_row("UNAUTHENTICATED").remedy, platform="google"
-        )
+        ).of_account()
     if name == "ParseError":
         return RetriableError(f"{address} answered with something that is not a Data Manager message", platform="google")
     return _transport(str(error), address)
@@ -134,7 +134,9 @@ def _of(refusal: Refusal) -> SyncError:
         return NotReadyError(said, platform="google", code=refusal.code)
     if row.error is OutcomeUnknownError:
         return OutcomeUnknownError(said, remedy=row.remedy, platform="google", code=refusal.code)
-    return row.error(said, remedy=row.remedy, platform="google", code=refusal.code)
+    found = row.error(said, remedy=row.remedy, platform="google", code=refusal.code)
+    dead = "UNAUTHENTICATED" in (refusal.status, refusal.code) or refusal.source == "authentication_error"
+    return found.of_account() if dead else found
 
 
 def _members(refusal: Refusal) -> dict[int, str]:
@@ -168,8 +170,11 @@ def _read_detail(refusal: Refusal, kind: str, detail: Any) -> None:
     if kind == "ErrorInfo":
         refusal.source, refusal.code = DATA_MANAGER, _get(detail, "reason") or refusal.code
         refusal.quota = dict(_get(detail, "metadata") or {}).get("quota_limit", "")
-        if (DATA_MANAGER, refusal.code) not in table() and (GRPC, refusal.code) in table():
-            refusal.source = GRPC
+        if (DATA_MANAGER, refusal.code) not in table():
+            if refusal.status == "UNAUTHENTICATED":  # its reasons are those of all Google APIs, not of this one
+                refusal.code = refusal.status
+            if (GRPC, refusal.code) in table():
+                refusal.source = GRPC
     elif kind == "BadRequest":
         for one in _get(detail, "field_violations") or ():
             refusal.violations.append((str(_get(one, "field")), str(_get(one, "reason") or "")))

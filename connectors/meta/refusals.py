@@ -53,7 +53,8 @@ def refusal(error: Any, *, account_id: str, secrets: Iterable[str], wait: float 
         return RetriableError(message, retry_after=named, platform=PLATFORM, code=name)
     if row.raises is NotReadyError:
         return NotReadyError(message, platform=PLATFORM, code=name)
-    return row.raises(message, remedy=row.remedy.format(account=account_id), platform=PLATFORM, code=name)
+    found = row.raises(message, remedy=row.remedy.format(account=account_id), platform=PLATFORM, code=name)
+    return found.of_account() if row.tag == "token" else found
 
 
 def tag_of(error: SyncError) -> str:

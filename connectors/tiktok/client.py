@@ -19,7 +19,7 @@ import httpx
 from connectors.errors import FatalError, NotReadyError, OutcomeUnknownError, RetriableError, SyncError, UnreachableError
 from connectors.retries import retrying
 from connectors.settings import is_loopback
-from connectors.tiktok.codes import OK, PARTIAL, THROTTLES, lookup
+from connectors.tiktok.codes import DEAD_TOKEN, OK, PARTIAL, THROTTLES, lookup
 from connectors.tiktok.pace import MINUTE_LOCK, Pacer
 from connectors.tiktok.settings import VERSION
 
@@ -182,7 +182,8 @@ class Client:
             return RetriableError(message, platform="tiktok", code=str(code))
         if known.error is NotReadyError:
             return NotReadyError(message, platform="tiktok", code=str(code))
-        return known.error(message, remedy=known.remedy, platform="tiktok", code=str(code))
+        found = known.error(message, remedy=known.remedy, platform="tiktok", code=str(code))
+        return found.of_account() if code in DEAD_TOKEN else found
 
     def redact(self, text: str) -> str:
         """The text without secrets, e-mails, phones and digests, cut to 300 characters."""

@@ -21,6 +21,8 @@ from connectors.errors import (
 OK, PARTIAL = 0, 20001
 MISSING, DUPLICATE, BAD_SIGNATURE, FILE_EXPIRED, TASK_NOT_READY, EXPLAINED = 40007, 40050, 40900, 40910, 40201, 40002
 THROTTLES = frozenset({40016, 40100, 40132, 40133})
+DEAD_TOKEN = frozenset({40101, 40102, 40103, 40104, 40105, 40106, 40107, 40110, 40112, 40113})
+"""Of the credentials: whatever is asked with them is refused."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from connectors.commands.troubles import troubles
+from connectors.engine.status import status
+from connectors.job import Outcome
 from tests.connectors.engine.world import person
-from tests.faults.stage import Stage, people_of, stage
+from tests.faults.stage import Stage, connect, people_of, stage
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -112,3 +116,34 @@ def test_a_clock_that_jumps_loses_nobody(here: Stage) -> None:
     here.sandbox.clock.advance(hours=24 * 40)
     here.settle(fewer)
     here.assert_exact(fewer)
+
+
+DEAD: dict[str, dict[str, Any]] = {
+    "meta": {"code": 190, "subcode": 463},
+    "google": {"reason": "ACCESS_TOKEN_EXPIRED", "status": "UNAUTHENTICATED", "http": 401},
+    "tiktok": {"code": 40105, "message": "Access token is incorrect."},
+}
+"""Google's reason is one of all its APIs, which the Data Manager's own list does not have."""
+
+
+def test_a_dead_token_is_tried_once_for_all_audiences_of_an_account(here: Stage) -> None:
+    crowd = people_of(here.name)
+    three = tuple(replace(here.requests[0], key=f"k{n}", title=f"Customers {n}") for n in range(3))
+    here.requests = three[:2]
+    here.push(crowd)
+    here.requests = three
+    here.sandbox.faults.add(match="", kind="error", times=FOREVER, detail=DEAD[here.name])
+    before = len(here.sandbox.requests)
+    outcome = here.push(crowd)
+    asked = len(here.sandbox.requests) - before
+    assert asked == 1 + (here.name != "google"), "where audiences are limited, the plan asks how many there are"
+    assert [one["state"] for one in outcome.audiences] == ["failed"] * 3
+    assert outcome.exit_code in (1, 2)
+    (line,) = troubles(Outcome(audiences=outcome.audiences))
+    assert "k0, k1, k2 failed" in line
+    assert "token" in line
+    connector = connect(here.name, here.addresses, here.now)
+    found = status(here.ledger, [connector])
+    connector.close()
+    assert len(here.sandbox.requests) - before - asked == 1, "status asks once, too"
+    assert ["token" in one["detail"] for one in found["audiences"]] == [True, True]
