@@ -33,7 +33,7 @@ _SQL = """
       (min(day) FILTER (WHERE orders > 0 AND day > first) - any_value(first))::DOUBLE AS second_gap,
       arg_max(amount, day)::DOUBLE AS last_value, max(amount)::DOUBLE AS largest_value,
       count(DISTINCT product_category)::DOUBLE AS categories,
-      count(*) FILTER (WHERE amount < 0)::DOUBLE AS refunds,
+      sum(refunds)::DOUBLE AS refunds,
       arg_min(product_category, day) AS first_category, arg_min(channel, day) AS first_channel,
       arg_max(product_category, day) AS last_category
     FROM seen JOIN begun USING (customer_id) GROUP BY 1"""

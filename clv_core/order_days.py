@@ -1,8 +1,7 @@
-"""Order lines -> one row per customer and day, and totals per customer.
+"""Order lines -> totals per customer, and which days several lines share.
 
-Nearly every line is its customer's only one of that day, so the lines stay as they are; only those that share a day are made
-one, once somebody asks for days. Which do, and the totals, `day_cells` tells from the lines' columns, slice by slice of
-customers: memory stays bounded.
+`day_cells` tells the totals and the days that several lines share (`day_table` makes those one) from the lines' columns, slice
+by slice of customers: memory stays bounded.
 """
 
 from __future__ import annotations
@@ -10,7 +9,6 @@ from __future__ import annotations
 from collections import deque
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from threading import Lock
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -19,8 +17,6 @@ import pyarrow.compute as pc
 
 from clv_core.day_cells import alike, gather, sorted_by
 from clv_core.findings import Finding
-from clv_core.order_lines import MONEY
-from clv_core.order_loading import LABELS
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -32,12 +28,10 @@ if TYPE_CHECKING:
 
     from clv_core.day_cells import Totals
 
-RELATION = "customer_days"
 PART = 12_000_000  # lines held in columns at a time: 16 bytes each and their customers' ids
 BUCKET = 1 << 15  # lines that are sorted together, on average
 BATCH = 1 << 18
-WIDE = "DECIMAL(38,6)"
-LARGE = 900_000_000_000  # of which the sums of amounts stay below, or are kept as WIDE
+LARGE = 900_000_000_000  # of which the sums of amounts stay below, or are kept in a wider type
 KEY = "CAST(hash(customer_id) & 4294967295 AS UINTEGER)"
 BLANKS = (9, 10, 13, 32)  # what is cut around ids
 TOTALS = pa.schema(
@@ -200,52 +194,3 @@ def _untidy(ids: pa.StringArray) -> bool:
     ends, letters = np.frombuffer(offsets, dtype=np.int32)[: len(ids) + 1], np.frombuffer(content, dtype=np.uint8)
     outer = np.concatenate([letters[ends[:-1]], letters[ends[1:] - 1]])
     return bool(outer.min() <= max(BLANKS) and np.isin(outer, BLANKS).any())
-
-
-class DayTable:
-    """The view `customer_days` of `order_lines`, made when its name is first asked for: totals alone don't need it."""
-
-    def __init__(self, connection: duckdb.DuckDBPyConnection, extras: set[str], shared: pa.Table, *, wide: bool) -> None:
-        self._connection, self._shared, self._wide = connection, shared, wide
-        self._labels = [name for name in LABELS if name in extras]
-        self._made = False
-        self._lock = Lock()
-
-    def __call__(self) -> str:
-        """The view's name."""
-        with self._lock:
-            if not self._made:
-                self._make(self._connection.cursor())
-                self._made = True
-        return RELATION
-
-    def _make(self, connection: duckdb.DuckDBPyConnection) -> None:
-        connection.execute("ALTER TABLE order_lines ADD COLUMN orders INTEGER")  # null: as many as `bought` says
-        if self._wide:
-            connection.execute(f"ALTER TABLE order_lines ALTER value TYPE {WIDE}")
-        if len(self._shared):
-            self._merge(connection)
-        shown = ", ".join(
-            f"CASE WHEN bought THEN {one} END AS {one}" if one in self._labels else f"CAST(NULL AS VARCHAR) AS {one}"
-            for one in LABELS
-        )
-        connection.execute(f"""CREATE VIEW {RELATION} AS SELECT customer_id, day, CAST(value AS DOUBLE) AS amount,
-            coalesce(orders, CAST(bought AS INTEGER)) AS orders, value AS exact_amount, {shown} FROM order_lines""")
-
-    def _merge(self, connection: duckdb.DuckDBPyConnection) -> None:
-        """Nothing; lines that share customer and day are one afterwards."""
-        firsts = "".join(
-            f", arg_min({one}, {{'moment': moment, 'label': {one}}}) FILTER (bought) AS {one}" for one in self._labels
-        )
-        connection.register("shared_days", self._shared)
-        connection.execute("""CREATE TEMP TABLE shared_lines AS
-            SELECT order_lines.rowid AS line FROM order_lines SEMI JOIN shared_days USING (customer_id, day)""")
-        mine = "order_lines WHERE rowid IN (SELECT line FROM shared_lines)"
-        connection.execute(f"""CREATE TEMP TABLE merged AS SELECT customer_id, day,
-            CAST(sum(value) AS {WIDE if self._wide else MONEY}) AS value, bool_or(bought) AS bought,
-            CAST(count(*) FILTER (bought) AS INTEGER) AS orders{firsts} FROM {mine} GROUP BY customer_id, day""")
-        connection.execute(f"DELETE FROM {mine}")
-        connection.execute("INSERT INTO order_lines BY NAME SELECT * FROM merged")
-        for table in ("merged", "shared_lines"):
-            connection.execute(f"DROP TABLE {table}")
-        connection.unregister("shared_days")

@@ -26,18 +26,18 @@ REASONS = {
     "one_order_share": "{0:.0%} have ordered once ({1:.0%} of all)",
 }
 _HABITS = """
-    WITH seen AS (
-      SELECT customer_id, count(*) FILTER (WHERE amount < 0) > 0 AS refunded, count(DISTINCT product_category) AS categories
-      FROM {relation} WHERE day <= $as_of GROUP BY 1)
+    WITH seen AS (SELECT customer_id, sum(refunds) > 0 AS refunded FROM {relation} WHERE day <= $as_of GROUP BY 1),
+    lined AS (SELECT customer_id, min(product_category) = max(product_category) AS one_category
+      FROM {lines} WHERE day <= $as_of GROUP BY 1)
     SELECT s.tier, count(*) AS customers, sum(s.clv) AS clv, avg(s.clv) AS mean_clv, avg(s.frequency + 1) AS mean_orders,
       avg(s.value_to_date) AS mean_spend, avg((s.T - s.recency) * 7) AS days_since_last, avg(s.p_alive) AS mean_p_alive,
       avg(seen.refunded::INT) AS refund_share,
-      avg((seen.categories = 1)::INT) FILTER (WHERE seen.categories > 0) AS one_category_share,
+      avg(lined.one_category::INT) AS one_category_share,
       avg((s.T - s.recency > $gap)::INT) AS long_gap_share, avg((s.frequency = 0)::INT) AS one_order_share
-    FROM scores s JOIN seen USING (customer_id) GROUP BY GROUPING SETS ((s.tier), ())"""
+    FROM scores s JOIN seen USING (customer_id) JOIN lined USING (customer_id) GROUP BY GROUPING SETS ((s.tier), ())"""
 _LABELS = """
     WITH counted AS (
-      SELECT s.tier, o.{column} AS label, sum(o.amount) AS weight FROM {relation} o JOIN scores s USING (customer_id)
+      SELECT s.tier, o.{column} AS label, sum(o.amount) AS weight FROM {lines} o JOIN scores s USING (customer_id)
       WHERE o.day <= $as_of AND o.{column} IS NOT NULL AND o.amount > 0 GROUP BY ALL)
     SELECT tier, label, weight / sum(weight) OVER (PARTITION BY tier) AS share FROM counted ORDER BY tier, share DESC, label"""
 _COUNTRIES = """
@@ -78,8 +78,8 @@ def profiles(
     buyers = scores.filter(pc.is_in(scores["tier"], pa.array(TIERS)))
     cursor.register("scores", buyers)
     gap = _long_gap(buyers)
-    found = cursor.sql(_HABITS.format(relation=t.relation), params={"as_of": as_of, "gap": gap}).to_arrow_table().to_pylist()
-    rows = {row["tier"]: row for row in found}
+    habits = cursor.sql(_HABITS.format(relation=t.relation, lines=t.lines), params={"as_of": as_of, "gap": gap})
+    rows = {row["tier"]: row for row in habits.to_arrow_table().to_pylist()}
     if None not in rows:
         return SCHEMA.empty_table()
     base = rows.pop(None)
@@ -137,8 +137,8 @@ def _lists(
     day = {"as_of": as_of}
     lists = {
         "stages": by_tier(_STAGES, {}),
-        "channels": by_tier(_LABELS.format(relation=t.relation, column="channel"), day),
-        "categories": by_tier(_LABELS.format(relation=t.relation, column="product_category"), day),
+        "channels": by_tier(_LABELS.format(lines=t.lines, column="channel"), day),
+        "categories": by_tier(_LABELS.format(lines=t.lines, column="product_category"), day),
         "countries": {},
         "engagement": {},
     }

@@ -21,9 +21,10 @@ from typing import TYPE_CHECKING
 import duckdb
 import pyarrow as pa
 
+from clv_core.day_table import DayTable, Tables
 from clv_core.findings import Finding, InputError
 from clv_core.order_currency import checked_code, settle_currency
-from clv_core.order_days import DayTable, look, slices
+from clv_core.order_days import look, slices
 from clv_core.order_duplicates import settle_duplicates
 from clv_core.order_lines import OrderRules
 from clv_core.order_loading import load_lines
@@ -48,11 +49,12 @@ class Spill:
 @dataclass(frozen=True)
 class Transactions:
     """Checked orders. `relation` is a table of `connection`: customer_id VARCHAR, day DATE, amount DOUBLE, orders INTEGER,
-    exact_amount DECIMAL, product_category VARCHAR, channel VARCHAR (the first of the day, or null); a day with refunds only has
-    orders = 0. It is made when it is first asked for."""
+    refunds INTEGER, exact_amount DECIMAL, product_category VARCHAR, channel VARCHAR (the first of the day, or null); a day with
+    refunds only has orders = 0. `lines` has a day's lines apart: customer_id, day, amount, product_category, channel. Both are
+    made when they are first asked for."""
 
     connection: duckdb.DuckDBPyConnection
-    table: Callable[[], str] = field(repr=False, compare=False)
+    tables: Callable[[], Tables] = field(repr=False, compare=False)
     currency: str  # "" when the orders don't say
     findings: tuple[Finding, ...]
     first_day: date
@@ -66,13 +68,18 @@ class Transactions:
     @cached_property
     def relation(self) -> str:
         """The table of days."""
-        return self.table()
+        return self.tables().days
 
-    def over(self, relation: str, *, customers: int | None = None, orders: int | None = None) -> Transactions:
-        """The same over another table of the connection, with as many customers and orders as told."""
-        people = self.customers if customers is None else customers
+    @cached_property
+    def lines(self) -> str:
+        """The table of lines; that of days where they tell no more."""
+        return self.tables().lines
+
+    def over(self, relation: str, *, customers: int, orders: int | None = None, lines: str | None = None) -> Transactions:
+        """The same over other tables of the connection, with as many customers and orders as told."""
+        tables = Tables(relation, lines or relation)
         return replace(
-            self, table=lambda: relation, totals=None, customers=people, orders=self.orders if orders is None else orders
+            self, tables=lambda: tables, totals=None, customers=customers, orders=self.orders if orders is None else orders
         )
 
 
@@ -106,9 +113,9 @@ def check_orders(
     known = pa.concat_tables([one.totals for one in found])
     if not len(known):
         raise opened.error("there are refunds but no purchases in it", remedy="export the orders that were refunded too")
-    table = DayTable(connection, extras, pa.concat_tables([one.shared for one in found]), wide=facts.wide)
+    tables = DayTable(connection, extras, pa.concat_tables([one.shared for one in found]), wide=facts.wide)
     return Transactions(
-        connection, table, currency, (*findings, *facts.findings), facts.first, facts.last, len(known), facts.bought,
+        connection, tables, currency, (*findings, *facts.findings), facts.first, facts.last, len(known), facts.bought,
         any(one.refunds for one in found), spill, None if facts.wide else known,
     )  # fmt: skip
 

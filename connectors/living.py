@@ -27,9 +27,11 @@ def living(ledger: Ledger, checked: Transactions, contacts: pa.Table) -> tuple[T
     if not len(gone):
         return checked, contacts
     checked.connection.register("erased_ids", pa.table({"customer_id": gone}))
-    checked.connection.execute(
-        f"CREATE OR REPLACE TABLE living_days AS SELECT * FROM {checked.relation} "
-        "WHERE customer_id NOT IN (SELECT customer_id FROM erased_ids)"
-    )
+    days, lines = "living_days", "living_lines" if checked.lines != checked.relation else "living_days"
+    for name, given in {days: checked.relation, lines: checked.lines}.items():
+        checked.connection.execute(
+            f"CREATE OR REPLACE TABLE {name} AS SELECT * FROM {given} "
+            "WHERE customer_id NOT IN (SELECT customer_id FROM erased_ids)"
+        )
     checked.connection.unregister("erased_ids")
-    return checked.over("living_days", customers=checked.customers - len(gone)), contacts
+    return checked.over(days, lines=lines, customers=checked.customers - len(gone)), contacts

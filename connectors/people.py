@@ -70,7 +70,7 @@ def _orders(checked: Transactions, links: pa.Table) -> Transactions:
     connection = checked.connection
     connection.register("person_links", links)
     columns = [str(row[0]) for row in connection.execute(f"DESCRIBE {checked.relation}").fetchall()]
-    sums = {"amount", "exact_amount", "orders"}
+    sums = {"amount", "exact_amount", "orders", "refunds"}
     kept = ", ".join(
         f"sum({name}) AS {name}" if name in sums else f"min({name}) AS {name}"
         for name in columns
@@ -81,9 +81,13 @@ def _orders(checked: Transactions, links: pa.Table) -> Transactions:
         SELECT coalesce(l.person_id, t.customer_id) AS customer_id, t.day, {kept}
         FROM {checked.relation} t LEFT JOIN person_links l ON l.customer_id = t.customer_id
         GROUP BY coalesce(l.person_id, t.customer_id), t.day""")
+    connection.execute(f"""
+        CREATE OR REPLACE TABLE person_lines AS
+        SELECT coalesce(l.person_id, t.customer_id) AS customer_id, t.* EXCLUDE (customer_id)
+        FROM {checked.lines} t LEFT JOIN person_links l ON l.customer_id = t.customer_id""")
     connection.unregister("person_links")
     [[people]] = connection.execute("SELECT count(DISTINCT customer_id) FROM person_days").fetchall()
-    return checked.over("person_days", customers=int(people))
+    return checked.over("person_days", lines="person_lines", customers=int(people))
 
 
 def _least_consent(merged: pa.Table, contacts: pa.Table, links: pa.Table) -> pa.Table:

@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 
 from clv_core import order_days
 from clv_core.day_cells import alike, gather
+from clv_core.day_table import Tables
 from clv_core.summary import summarise
 from clv_core.transactions import Transactions, check_orders
 
@@ -43,7 +44,7 @@ def plain(t: Transactions) -> list[tuple[Any, ...]]:
 def again(t: Transactions) -> list[dict[str, Any]]:
     """The summary by the SQL expression over the days, as warehouses work it out."""
     t.connection.execute(f"CREATE TABLE days_again AS SELECT * FROM {t.relation}")
-    return in_order(summarise(t.over("days_again"), t.last_day))
+    return in_order(summarise(t.over("days_again", customers=t.customers), t.last_day))
 
 
 def in_order(table: pa.Table) -> list[dict[str, Any]]:
@@ -77,7 +78,7 @@ def test_days_are_made_once_when_somebody_asks() -> None:
     shown = "SELECT count(*) FROM duckdb_views() WHERE view_name = 'customer_days'"
     assert t.connection.execute(shown).fetchall() == [(0,)]
     with ThreadPoolExecutor(4) as pool:
-        assert {future.result() for future in [pool.submit(t.table) for _ in range(8)]} == {t.relation}
+        assert {future.result() for future in [pool.submit(t.tables) for _ in range(8)]} == {Tables(t.relation, t.lines)}
     assert plain(t) == plain(check_orders(orders()))
 
 

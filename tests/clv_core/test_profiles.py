@@ -167,3 +167,18 @@ def test_stages_by_hand() -> None:
     assert (rows["active"]["predicted_clv"], rows["active"]["share_predicted"]) == (400.0, pytest.approx(400 / 510))
     assert (rows["lapsed"]["mean_p_alive"], rows["lapsed"]["value_to_date"]) == (pytest.approx(0.075), 25.0)
     assert rows["prospect"]["share_customers"] == pytest.approx(1 / 7)
+
+
+def test_lines_of_a_day_count_in_their_own_category_and_refunds_that_day_are_seen() -> None:
+    """One row per line item, as most exports have it: eva's two lines are two categories, fay's return is a return."""
+    rows = [
+        ("eva", date(2024, 1, 1), 30.0, "books"), ("eva", date(2024, 1, 1), 10.0, "music"),
+        ("fay", date(2024, 2, 11), 25.0, "books"), ("fay", date(2024, 2, 11), -20.0, "books"),
+    ]  # fmt: skip
+    t = orders([row[:3] for row in rows], product_category=[row[3] for row in rows])
+    [low] = profiles(t, scores().slice(4, 2), AS_OF).to_pylist()
+    assert {one["label"]: one["share"] for one in low["categories"]} == {
+        "books": pytest.approx(55 / 65),
+        "music": pytest.approx(10 / 65),
+    }
+    assert (low["one_category_share"], low["refund_share"]) == (0.5, 0.5)

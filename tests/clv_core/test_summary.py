@@ -101,7 +101,7 @@ def test_totals_of_all_days_equal_those_worked_out_again() -> None:
     assert t.totals
     last = START + timedelta(days=7)
     t.connection.execute(f"CREATE TABLE again AS SELECT * FROM {t.relation}")
-    again = summarise(t.over("again"), last)
+    again = summarise(t.over("again", customers=t.customers), last)
     assert sorted(again.to_pylist(), key=str) == sorted(summarise(t, last).to_pylist(), key=str)
 
 
