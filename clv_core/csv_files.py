@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import csv
 import io
+import re
 from typing import TYPE_CHECKING
 
 from clv_core.findings import InputError
@@ -17,11 +18,22 @@ if TYPE_CHECKING:
 
 HEAD = 1 << 18  # bytes that hold the header line
 DELIMITERS = ",;\t|"
+_HUMP = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
+_SEPARATOR = re.compile(r'"?sep=.?"?', re.IGNORECASE)  # the line by which Excel is told the delimiter
+_BINARY = (
+    (b"PK\x03\x04", "is an Excel workbook or a zip file, not a CSV", "save it as `CSV UTF-8`, or unpack it"),
+    (b"\xd0\xcf\x11\xe0", "is an old Excel workbook, not a CSV", "save it as `CSV UTF-8`"),
+    (b"\x1f\x8b", "is packed", "name it .csv.gz"),
+    (b"\x28\xb5\x2f\xfd", "is packed", "name it .csv.zst"),
+    (b"PAR1", "is a Parquet file", "name it .parquet"),
+    (b"\xff\xfe", "is not UTF-8 text but UTF-16", "export it as UTF-8"),
+    (b"\xfe\xff", "is not UTF-8 text but UTF-16", "export it as UTF-8"),
+)
 
 
 def plain(name: str) -> str:
-    """A column's name as names are compared: lower case, underscores, no blanks around it."""
-    return name.strip().lstrip("\ufeff").lower().replace(" ", "_").replace("-", "_")
+    """A column's name as names are compared: lower case, underscores (also for orderDate), no blanks around it."""
+    return _HUMP.sub("_", name.strip().lstrip("\ufeff")).lower().replace(" ", "_").replace("-", "_")
 
 
 def data_suffix(path: Path) -> str:
@@ -46,10 +58,10 @@ def csv_sql(path: Path, known: Collection[str], *, shown: str = "", lenient: boo
 
 
 def _header(path: Path, known: Collection[str]) -> tuple[list[str], str, int]:
-    """The names of the first line that isn't blank, what divides them and how many lines come before."""
+    """The names of the first line that isn't blank (or `sep=;`), what divides them and how many lines come before."""
     text = _head(path)
     lines = text.replace("\r\n", "\n").replace("\r", "\n").split("\n")
-    skip = next((number for number, line in enumerate(lines) if line.strip()), None)
+    skip = next((number for number, line in enumerate(lines) if line.strip() and not _SEPARATOR.fullmatch(line.strip())), None)
     if skip is None:
         raise InputError("there is no header line", file=path.name, remedy="export it again, with a header line")
     head = "\n".join(lines[skip:])
@@ -68,8 +80,9 @@ def _head(path: Path) -> str:
         raise InputError(
             "can't be unpacked", file=path.name, remedy="pack it again (.gz or .zst), or name it .csv if it isn't packed"
         ) from None
-    if head[:2] in (b"\xff\xfe", b"\xfe\xff"):
-        raise InputError("is not UTF-8 text but UTF-16", file=path.name, remedy="export it as UTF-8")
+    for mark, message, remedy in _BINARY:
+        if head.startswith(mark):
+            raise InputError(message, file=path.name, remedy=remedy)
     try:
         return head.decode("utf-8-sig") if len(head) < HEAD else head.rpartition(b"\n")[0].decode("utf-8-sig")
     except UnicodeDecodeError as error:

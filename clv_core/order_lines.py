@@ -86,7 +86,10 @@ def money(source: OrderSource, canonical: str) -> str:
         name = f"round(CAST({name} AS DOUBLE), 4)"
     elif kind == "VARCHAR":
         name = f"nullif({name}, '')"  # a bare column would be cast by DuckDB's CSV reader, which stops at the first bad one
-    return f"try_cast({name} AS {MONEY})"
+    cast = f"try_cast({name} AS {MONEY})"
+    if kind in ("DOUBLE", "FLOAT"):  # a Parquet file's least and largest leave NaN out, and DuckDB judges `>= 0` by them alone
+        return f"CASE WHEN isfinite({name}) THEN {cast} END"
+    return cast
 
 
 def code(source: OrderSource) -> str:

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9_ .()%-]{0,40}")
 CANONICAL = ("customer_id", "order_id", "ordered_at", "amount", "currency", "margin", "cost", "product_category", "channel")
+JSON = (".jsonl", ".ndjson", ".json")
 REQUIRED = ("customer_id", "ordered_at", "amount")
 ALIASES: Mapping[str, tuple[str, ...]] = {
     "customer_id": ("customer", "customerid", "client_id", "user_id", "buyer_id", "cust_id", "customer_number", "customer_no"),
@@ -79,12 +80,24 @@ def open_source(
         raise unreadable(file, error) from None
     types = {str(name): str(kind) for name, kind, *_ in described}
     found = _recognise(file, list(types), columns or {})
+    nested = _nested(connection, source, found) if isinstance(source, Path) and data_suffix(source) in JSON else set()
     for key, name in found.items():
-        if types[name].endswith("]") or types[name].startswith(("STRUCT", "MAP", "UNION")):
-            raise InputError("holds lists, not single values", file=file, column=name, remedy=f"give each order one {key}")
+        if name in nested or types[name].endswith("]") or types[name].startswith(("STRUCT", "MAP", "UNION")):
+            remedy = f"give each order one {key}, as text or a number"
+            raise InputError("holds lists or objects, not single values", file=file, column=name, remedy=remedy)
         if types[name] == "BOOLEAN":
             raise InputError("holds yes and no", file=file, column=name, remedy=f"map {key} to another column")
     return OrderSource(sql, file, {key: (_quoted(name), types[name]) for key, name in found.items()}, tuple(types))
+
+
+def _nested(connection: duckdb.DuckDBPyConnection, path: Path, found: Mapping[str, str]) -> set[str]:
+    """The columns of a JSON file in which a value is a list or an object: as text, each might be another customer."""
+    literal = _literal(str(path))
+    kind = "auto" if data_suffix(path) == ".json" else "newline_delimited"
+    spec = ", ".join(f"{_literal(name)}: 'JSON'" for name in found.values())
+    tests = ", ".join(f"coalesce(bool_or(json_type({_quoted(name)}) IN ('ARRAY', 'OBJECT')), false)" for name in found.values())
+    [row] = connection.execute(f"SELECT {tests} FROM read_json({literal}, format='{kind}', columns={{{spec}}})").fetchall()
+    return {name for name, one in zip(found.values(), row, strict=True) if one}
 
 
 def _given_sql(
@@ -104,15 +117,15 @@ def _file_sql(connection: duckdb.DuckDBPyConnection, path: Path, mapped: Mapping
         raise InputError("no such file", file=str(path.name), remedy="check the path")
     if path.stat().st_size == 0:
         raise InputError("the file is empty", file=path.name, remedy="export the orders again, with a header line")
-    literal = "'" + str(path).replace("'", "''") + "'"
+    literal = _literal(str(path))
     suffix = data_suffix(path)
     if suffix in (".parquet", ".pq"):
         _refuse_twice(pq.read_schema(path).names, mapped, path.name)
         return f"SELECT * FROM read_parquet({literal})"
-    if suffix in (".jsonl", ".ndjson", ".json"):
+    if suffix in JSON:
         kind = "auto" if suffix == ".json" else "newline_delimited"
         keys = connection.execute(f"DESCRIBE SELECT * FROM read_json({literal}, format='{kind}', sample_size=-1)").fetchall()
-        spec = ", ".join(f"'{str(name).replace(chr(39), chr(39) * 2)}': 'VARCHAR'" for name, *_ in keys)
+        spec = ", ".join(f"{_literal(str(name))}: 'VARCHAR'" for name, *_ in keys)
         return f"SELECT * FROM read_json({literal}, format='{kind}', columns={{{spec}}})"
     return f"SELECT * FROM {csv_sql(path, _known(mapped))}"
 
@@ -139,7 +152,8 @@ def unreadable(file: str, error: Exception) -> InputError:
     if "utf-8" in text.lower() or "unicode" in text.lower() or "encod" in text.lower():
         return not_text(file, row)
     return InputError(
-        "can't be read in the format its name says (a line with more or fewer fields, a broken quote or a cut-off file)",
+        "can't be read in the format its name says (a line with more or fewer fields, a broken quote, two kinds of "
+        "line ends or a cut-off file)",
         file=file,
         row=row,
         remedy="export it again as CSV with a header line, JSON lines or Parquet",
@@ -169,7 +183,7 @@ def _recognise(file: str, names: list[str], mapped: Mapping[str, str]) -> dict[s
     missing = [canonical for canonical in REQUIRED if canonical not in found]
     if missing:
         raise InputError(
-            f"no column for {' or '.join(missing)} {_among(names, mapped)}",
+            f"no column for {' or '.join(missing)} {_among(names, mapped, file)}",
             file=file,
             column=missing[0],
             remedy=f"name it {missing[0]} (or {', '.join(ALIASES[missing[0]][:3])}) or map it to your own name",
@@ -177,9 +191,11 @@ def _recognise(file: str, names: list[str], mapped: Mapping[str, str]) -> dict[s
     return found
 
 
-def _among(names: list[str], mapped: Mapping[str, str]) -> str:
+def _among(names: list[str], mapped: Mapping[str, str], file: str) -> str:
     """What there is instead; nothing of it when no name is known, since the first line may then be a customer's."""
     if not _known(mapped).intersection(map(as_plain, names)):
+        if file.lower().endswith(JSON):
+            return "among the keys, none of a known name: is there one object per order, not inside another?"
         return f"among {len(names)} columns, none of a known name: is the first line a header?"
     return "among " + ", ".join(name if _NAME.fullmatch(name) else redacted(name) for name in names[:20])
 
@@ -187,8 +203,12 @@ def _among(names: list[str], mapped: Mapping[str, str]) -> str:
 def _given(file: str, canonical: str, name: str, names: list[str]) -> str:
     if name in names:
         return name
-    message = f"{canonical} is mapped to {name!r}, which isn't there {_among(names, {})}"
+    message = f"{canonical} is mapped to {name!r}, which isn't there {_among(names, {}, file)}"
     raise InputError(message, file=file, column=name, remedy=f"map {canonical} to a column that is there")
+
+
+def _literal(text: str) -> str:
+    return "'" + text.replace("'", "''") + "'"
 
 
 def _quoted(name: str) -> str:

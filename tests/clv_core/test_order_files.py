@@ -248,3 +248,55 @@ def test_what_a_spreadsheet_writes_is_refused_with_what_to_write(
     tmp_path: Path, ordered_at: str, amount: str, words: str
 ) -> None:
     assert words in refused(tmp_path, SHORT + f"a,{ordered_at},{amount}\n").remedy
+
+
+@pytest.mark.parametrize("kind", [pa.float64(), pa.float32()])
+@pytest.mark.parametrize("bad", [float("nan"), float("inf")])
+@pytest.mark.parametrize(("column", "rules"), [("amount", OrderRules()), ("margin", OrderRules(value="margin"))])
+def test_a_number_that_is_none_is_refused_in_parquet_too(
+    tmp_path: Path, kind: pa.DataType, bad: float, column: str, rules: OrderRules
+) -> None:
+    """A Parquet file's least and largest value leave NaN out, and DuckDB trusts them."""
+    money = {"amount": pa.array([1.0, 2.0, 3.0], kind), "margin": pa.array([1.0, 2.0, 3.0], kind)}
+    money[column] = pa.array([10.0, bad, 3.0], kind)
+    path = tmp_path / "o.parquet"
+    pq.write_table(pa.table({"customer_id": ["a", "b", "c"], "ordered_at": ["2026-01-31"] * 3, **money}), path)
+    with pytest.raises(InputError, match="not a finite number") as caught:
+        check_orders(path, rules)
+    assert (caught.value.row, caught.value.column) == (2, column)
+
+
+@pytest.mark.parametrize("who", ['{"id": 7, "orders": 3}', '["7"]'])
+@pytest.mark.parametrize("name", ["o.jsonl", "o.json"])
+def test_a_customer_that_is_an_object_or_a_list_is_refused(tmp_path: Path, who: str, name: str) -> None:
+    """Taken as text, an object with the number of orders in it would be another customer with each order."""
+    rows = '{"customer": "5", "order_id": "0", "ordered_at": "2026-01-30", "amount": 1}\n'
+    rows += f'{{"customer": {who}, "order_id": "1", "ordered_at": "2026-01-31", "amount": 10.5}}\n'
+    found = refused(tmp_path, rows, name)
+    assert found.column == "customer"
+    assert "lists or objects" in found.message
+
+
+@pytest.mark.parametrize(
+    ("content", "name", "words"),
+    [
+        (b"PK\x03\x04....", "o.xlsx", "Excel workbook"),
+        (b"\xd0\xcf\x11\xe0....", "o.xls", "Excel workbook"),
+        (gzip.compress((HEADER + ROWS).encode()), "o.csv", "name it .csv.gz"),
+        ((HEADER + ROWS).encode("utf-16"), "o.csv", "UTF-16"),
+        (b'{"orders": [{"customer_id": 1, "ordered_at": "2026-01-31", "amount": 1}]}', "o.json", "one object per order"),
+    ],
+)
+def test_files_of_another_kind_are_told_as_such(tmp_path: Path, content: bytes, name: str, words: str) -> None:
+    assert words in str(refused(tmp_path, content, name))
+
+
+def test_excels_line_about_its_delimiter_is_no_header(tmp_path: Path) -> None:
+    text = (SHORT + "a,2026-01-31,10.50\n").replace(",", ";")
+    assert read(tmp_path, "sep=;\r\n" + text.replace("\n", "\r\n")) == read(tmp_path, text)
+
+
+def test_names_in_camel_case_are_known(tmp_path: Path) -> None:
+    assert read(tmp_path, "customerId,orderId,createdAt,totalPrice\na,1,2026-01-31,5\n") == [
+        ("a", date(2026, 1, 31), Decimal(5))
+    ]
