@@ -171,6 +171,7 @@ class GoogleClient:
 
     def _rest(self, transport: Any) -> Any:
         made = transport(host=self.settings.data_manager_endpoint, credentials=self._credentials)
+        made._session.max_redirects = 0  # members go to the address in config and nowhere else
         if is_loopback(self.settings.data_manager_endpoint):
             made._session.trust_env = False  # no proxy between this machine and itself
         return made

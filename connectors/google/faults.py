@@ -87,6 +87,9 @@ def translate(error: Exception, read_failure: Callable[[Any], Any], address: str
         return ConfigurationError(
             f"the credentials were refused: {said}", remedy=_row("UNAUTHENTICATED").remedy, platform="google"
         ).of_account()
+    if name == "TooManyRedirects":
+        why = f"{address} sends on to another address, which is not followed"
+        return ConfigurationError(why, remedy="check data_manager_endpoint and any proxy between", platform="google")
     if name == "ParseError":
         return RetriableError(f"{address} answered with something that is not a Data Manager message", platform="google")
     return _transport(str(error), address)

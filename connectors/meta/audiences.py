@@ -188,7 +188,7 @@ class Audiences:
 def read_status(answer: dict[str, Any]) -> AudienceStatus:
     """Meta's operation and delivery status as ours; -1 bounds become None."""
     operation, delivery = answer.get("operation_status") or {}, answer.get("delivery_status") or {}
-    code, usable = int(operation.get("code") or 200), int(delivery.get("code") or 200)
+    code, usable = _code(operation), _code(delivery)
     state, text = OPERATION_STATUS.get(code, (AudienceState.BLOCKED, str(operation.get("description") or "unknown status")))
     if state is AudienceState.READY and usable >= 400:
         state, text = AudienceState.BLOCKED, str(delivery.get("description") or "not usable")
@@ -201,6 +201,11 @@ def read_status(answer: dict[str, Any]) -> AudienceStatus:
     lower, upper = (_bound(answer.get(f"approximate_count_{side}_bound")) for side in ("lower", "upper"))
     detail = f"{text} (status {code}, delivery {usable})"
     return AudienceStatus(state, lower, upper, detail=detail, updated=_moment(answer.get("time_updated")))
+
+
+def _code(status: dict[str, Any]) -> int:
+    """The status's number, 0 (not available) too; a status that isn't told is taken as normal."""
+    return 200 if status.get("code") is None else int(status["code"])
 
 
 def _moment(value: Any) -> datetime | None:

@@ -65,10 +65,14 @@ class _Bearer(requests.auth.AuthBase):
 
 
 class _Session(requests.Session):
-    """A session whose forms are encoded by column-speed replacement: the standard way takes 0.3 s for 10,000 members."""
+    """A session whose forms are encoded by column-speed replacement: the standard way takes 0.3 s for 10,000 members.
+
+    It follows no redirect: members and proofs go to the address in config and nowhere else.
+    """
 
     def request(self, method: str | bytes, url: str | bytes, *args: Any, **options: Any) -> requests.Response:
         """The response; a form given as a dict is encoded here."""
+        options["allow_redirects"] = False
         data = options.get("data")
         if isinstance(data, dict) and data:
             options["data"] = b"&".join(quote(str(name)) + b"=" + quote(str(value)) for name, value in data.items())
@@ -249,7 +253,7 @@ class GraphClient:
 
     def _not_json(self, answer: requests.Response, *, resend: bool) -> SyncError:
         message = f"the answer of {self._host} is no JSON object (HTTP {answer.status_code})"
-        if 400 <= answer.status_code < 500 and answer.status_code not in PASSING:
+        if 300 <= answer.status_code < 500 and answer.status_code not in PASSING:
             return FatalError(message, remedy="check meta.api_base and any proxy between", platform=PLATFORM)
         return self._unclear(message, resend=resend)
 

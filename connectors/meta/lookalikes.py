@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 RATIOS: Final = {"narrow": Decimal("0.01"), "balanced": Decimal("0.05"), "broad": Decimal("0.10")}
 SEED_MINIMUM: Final = 100
-SEED_READY: Final = (200, 441)
+STALE: Final = 415  # the last replace failed: the next one decides who the seed is
 LISTED: Final = "id,name,subtype,lookalike_spec"
 
 
@@ -79,7 +79,8 @@ class Lookalikes:
             raise FatalError(
                 f"the seed {seed.spec.name!r} is blocked: {status.detail}", remedy="see Ads Manager", platform=PLATFORM
             )
-        if code not in SEED_READY or (status.lower or 0) < SEED_MINIMUM:
+        # warnings such as a low match rate (411) last, and the seed delivers all the same: no lookalike waits for their end
+        if status.state is not AudienceState.READY or code == STALE or (status.lower or 0) < SEED_MINIMUM:
             size = "unknown" if status.lower is None else f"at least {status.lower}"
             raise NotReadyError(
                 f"the seed {seed.spec.name!r} is not ready: {status.detail}, size {size}, needed {SEED_MINIMUM}",

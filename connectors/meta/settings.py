@@ -60,6 +60,8 @@ class MetaAccount(AccountSettings):
     opt_out_link: Annotated[str, Field(pattern=r"^$|^https?://[^\s]+$")] = ""
     """A page of yours where people can leave your lists; Meta shows it to them."""
     allow_international_seeds: bool = False
+    customer_consent: bool | None = None
+    """What to say of consent with uploads: a field of one of Meta's samples, explained nowhere. Unset: nothing is said."""
     credentials: MetaCredentials | None = None  # instead of the platform's
     predicted_value: MetaPredictedValue | None = None  # off
 

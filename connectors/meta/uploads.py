@@ -67,6 +67,8 @@ class Uploads:
         if rows == 0:
             return Receipt(accepted=0, remote_id=remote_id)
         params: dict[str, Any] = {"method": "DELETE"} if removing else {}
+        if not removing and self._account.customer_consent is not None:
+            params["customer_consent"] = self._account.customer_consent
         answer = self._client.post(
             remote_id, edge, expect="num_received", resend=resend, **params, payload=text, session=session
         )

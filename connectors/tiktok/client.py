@@ -146,7 +146,7 @@ class Client:
         envelope = _envelope(response)
         if envelope is None:
             what = f"{path}: HTTP {status} without TikTok's JSON envelope"
-            if 400 <= status < 500 and status != 429:
+            if 300 <= status < 500 and status != 429:  # no redirect is followed
                 text = self.redact(response.text)
                 raise FatalError(f"{what}: {text}", remedy="check api_base", platform="tiktok", code=str(status))
             if once and status != 429:

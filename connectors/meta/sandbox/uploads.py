@@ -38,6 +38,7 @@ def users(box: MetaSandbox, audience: Audience, call: Call) -> tuple[dict[str, A
     """The answer to an add (POST) or removal (DELETE)."""
     removing, now = call.method == "DELETE", box.clock.now()
     _may_change(audience, now)
+    _consents(call)
     rows = read_rows(parsed(call.params.get("payload"), "payload"), value_based=audience.value_based, removing=removing)
     session = _session(box, audience, "remove" if removing else "add", call, rows.schema)
     if removing:
@@ -71,6 +72,7 @@ def users_replace(box: MetaSandbox, audience: Audience, call: Call) -> tuple[dic
         raise GraphError(2650, "Failed to update the custom audience: Audience Update In Progress", 1870145, is_transient=False)
     if len(audience.members) >= box.replace_limit:
         raise GraphError(2650, "Audiences of 100 million people or more can't be replaced", 1870144)
+    _consents(call)
     rows = read_rows(parsed(call.params.get("payload"), "payload"), value_based=audience.value_based, removing=False)
     if seq == 1:  # also when it is sent again: that starts the replace over
         box.sessions.pop((audience.account, number), None)
@@ -152,6 +154,12 @@ def _block(call: Call) -> tuple[int, int, bool]:
     if not isinstance(last, bool):
         raise GraphError(100, "Invalid parameter: last_batch_flag must be true or false")
     return number, seq, last
+
+
+def _consents(call: Call) -> None:
+    """Nothing: what is said of consent is true or false, wherever it is said."""
+    if parsed(call.params.get("customer_consent", True), "customer_consent") not in (True, False):
+        raise GraphError(100, "Invalid parameter: customer_consent must be true or false")
 
 
 def _session(box: MetaSandbox, audience: Audience, edge: str, call: Call, schema: tuple[str, ...]) -> Session | None:

@@ -23,7 +23,7 @@ from connectors.google import platform
 from connectors.google.client import hold_loggers, member_request, wrap
 from connectors.google.pace import Pace
 from connectors.protocol import AudienceSpec, LookalikeSpec, Operation
-from connectors.sandbox import HttpServer, Response
+from connectors.sandbox import HttpServer, Request, Response
 from tests.connectors.google.conftest import ACCOUNT, TOP, batch, digest, people
 
 if TYPE_CHECKING:
@@ -137,6 +137,27 @@ def test_an_answer_that_is_none_is_never_success(answer: Response) -> None:
         with pytest.raises((RetriableError, OutcomeUnknownError)) as caught:
             connector.find_or_create(TOP, "77")
         assert caught.value.exit_code == 4
+    finally:
+        connector.close()
+        server.stop()
+
+
+@pytest.mark.parametrize("status", [301, 302, 307, 308])
+def test_no_redirect_is_followed(status: int) -> None:
+    """Members and the token go to the address in config and to no other, whoever answers there."""
+    asked: list[str] = []
+
+    def moved(request: Request) -> Response:
+        asked.append(request.path)
+        return Response(status, b"", {"Location": "/elsewhere"})
+
+    server = HttpServer(moved)
+    connector = connect(data_manager_endpoint=server.address, ads_endpoint="insecure:127.0.0.1:9", credentials="anonymous")
+    try:
+        with pytest.raises(ConfigurationError, match="is not followed"):
+            connector.find_or_create(TOP, "77")
+        assert len(asked) == 1
+        assert "/elsewhere" not in asked
     finally:
         connector.close()
         server.stop()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
     from connectors.meta.connector import MetaConnector
     from connectors.meta.sandbox import MetaSandbox
+    from connectors.meta.sandbox.calls import Call
+    from connectors.sandbox import Response
 
 
 def operations(box: MetaSandbox, name: str) -> int:
@@ -214,6 +216,27 @@ def test_a_replace_swaps_the_members_in_at_the_last_batch(
     assert set(held(box, seed)) == {digest(f"EMAIL{number}").hex() for number in range(200, 500)}
     box.clock.advance(hours=2)
     assert connector.status(seed).state is AudienceState.READY
+
+
+@pytest.mark.parametrize("said", [None, True, False])
+def test_consent_is_said_only_where_it_is_switched_on(
+    connect: Callable[..., MetaConnector], box: MetaSandbox, seed: AudienceHandle, said: bool | None
+) -> None:
+    """On adds and replaces, never on removals."""
+    told: list[Any] = []
+    answer = box.answer
+
+    def listen(call: Call) -> Response:
+        told.append((call.method, call.params.get("customer_consent")))
+        return answer(call)
+
+    box.answer = listen  # type: ignore[method-assign]
+    connector = connect(account={"customer_consent": said})
+    connector.send(seed, batch_of(connector, Operation.ADD, range(300)))
+    connector.send(seed, batch_of(connector, Operation.REMOVE, range(9), delivery=10))
+    connector.send(seed, batch_of(connector, Operation.REPLACE, range(300), delivery=11))
+    text = None if said is None else str(said).lower()
+    assert told == [("POST", text), ("DELETE", None), ("POST", text)]
 
 
 def test_a_second_replace_waits(connector: MetaConnector, box: MetaSandbox, seed: AudienceHandle) -> None:

@@ -107,6 +107,18 @@ def test_answers_that_break_the_sdk_are_errors_of_ours(
     assert says in str(caught.value)
 
 
+@pytest.mark.parametrize("status", [301, 302, 307, 308])
+def test_no_redirect_is_followed(connector: MetaConnector, box: MetaSandbox, seed: AudienceHandle, status: int) -> None:
+    """Members and proofs go to the address in config and to no other, whoever answers there."""
+    place = "/v26.0/elsewhere/users"
+    detail = {"status": status, "body": "<html>moved</html>", "headers": {"Location": place}}
+    box.faults.add(match="/users", kind="http", detail=detail)
+    before = len(box.requests)
+    with pytest.raises(FatalError, match=r"check meta\.api_base"):
+        connector.send(seed, batch_of(connector, Operation.ADD, range(5)))
+    assert len(box.requests) == before + 1
+
+
 def test_error_data_as_json_text_is_understood(connector: MetaConnector, box: MetaSandbox, seed: AudienceHandle) -> None:
     data = json.dumps({"blame_field_specs": [["payload"]]})
     box.faults.add(match="/users", detail={"code": 190, "subcode": 463, "error_data": data})

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -205,6 +206,37 @@ def test_a_new_seed_gets_a_lookalike_of_its_own_beside_the_old_ones(
     assert box.audiences[made.remote_id].name == f"Look A ({seed.remote_id})"
     assert connector.find_or_create_lookalike(seed, LOOK).remote_id == made.remote_id
     assert connector.find_or_create_lookalike(ready, LOOK).remote_id == old.remote_id
+
+
+@pytest.mark.parametrize(
+    ("code", "made"), [(100, True), (400, True), (411, True), (412, True), (441, True), (415, False), (0, False)]
+)
+def test_a_seed_that_delivers_with_a_warning_gets_its_lookalike(
+    connector: MetaConnector, box: MetaSandbox, ready: AudienceHandle, code: int, made: bool
+) -> None:
+    """A low match rate may last for ever; a replace that failed, or a status not told, is another matter."""
+    box.faults.add(
+        match=f"GET /v26.0/{ready.remote_id}",
+        kind="http",
+        detail={
+            "status": 200,
+            "headers": {"Content-Type": "application/json"},
+            "body": json.dumps(
+                {
+                    "id": ready.remote_id,
+                    "operation_status": {"code": code, "description": "as told"},
+                    "delivery_status": {"code": 200},
+                    "approximate_count_lower_bound": 700,
+                    "approximate_count_upper_bound": 900,
+                }
+            ),
+        },
+    )
+    if made:
+        assert connector.find_or_create_lookalike(ready, LOOK).remote_id in box.audiences
+    else:
+        with pytest.raises(NotReadyError):
+            connector.find_or_create_lookalike(ready, LOOK)
 
 
 def test_a_lookalike_has_a_status_like_any_audience(connector: MetaConnector, box: MetaSandbox, ready: AudienceHandle) -> None:

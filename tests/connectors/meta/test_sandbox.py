@@ -308,6 +308,16 @@ def test_people_are_found_by_any_identifier(http_: Http, box: MetaSandbox, plain
     assert held == {"c0", "c4", "c5", "c6", "c7", "c8"}
 
 
+def test_consent_is_true_or_false(http_: Http, box: MetaSandbox, plain: str) -> None:
+    for edge, session in (("users", 5), ("usersreplace", 6)):
+        assert (
+            http_("POST", f"/v26.0/{plain}/{edge}", {**upload([[HASH]], session=session), "customer_consent": True})[0] == 200
+        )
+        box.clock.advance(hours=2)
+        body = {**upload([[HASH]], session=session + 10), "customer_consent": "perhaps"}
+        assert http_.refused("POST", f"/v26.0/{plain}/{edge}", body)[0] == 100
+
+
 def test_replace_is_a_state_machine(http_: Http, box: MetaSandbox, plain: str) -> None:
     fill(http_, plain, 150)
     edge, users = f"/v26.0/{plain}/usersreplace", f"/v26.0/{plain}/users"

@@ -48,6 +48,16 @@ def test_a_wrong_path_is_fatal_with_its_text(client: Client) -> None:
         client.get("/no/such/thing/", {})
 
 
+@pytest.mark.parametrize("status", [301, 302, 307, 308])
+def test_no_redirect_is_followed(status: int, sandbox: Recorded, client: Client) -> None:
+    """Members and the token go to the address in config and to no other, whoever answers there."""
+    detail = {"status": status, "body": "<html>moved</html>", "headers": {"Location": "/open_api/v1.3/elsewhere/"}}
+    sandbox.faults.add(match="/segment/", kind="http", detail=detail)
+    with pytest.raises(FatalError, match="check api_base"):
+        client.post("/segment/mapping/", {"advertiser_ids": [ADVERTISER]})
+    assert sandbox.heard == []
+
+
 @pytest.mark.parametrize("body", ["<html><h1>504 Gateway Time-out</h1></html>", ""])
 def test_a_gateway_page_is_tried_again(body: str, sandbox: Recorded, client: Client, waits: Waits) -> None:
     sandbox.faults.add(match="/user/info/", kind="http", times=2, detail={"status": 504, "body": body})
