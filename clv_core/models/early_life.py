@@ -9,7 +9,7 @@ the training windows' totals are met, since two-part heads overshoot (Wang, Liu,
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pyarrow as pa
@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from clv_core.early_features import LABELS, MONEY, PLAIN, Features
 from clv_core.models.base import CannotFitError
+from clv_core.models.boosted import Boosted, Codes
 from clv_core.models.chunks import each_chunk
 
 if TYPE_CHECKING:
@@ -51,8 +52,8 @@ class Lesson:
 class EarlyLife:
     """The fitted corrections."""
 
-    buys: Any
-    spends: Any
+    buys: Boosted
+    spends: Boosted
     codes: dict[str, list[str]]
     edges: list[Floats]  # of the bins of the columns that are no codes
     typical: float  # first order value of those learned from: money enters relative to it
@@ -70,58 +71,35 @@ class EarlyLife:
             )
         codes = _codes(lessons)
         typical = max(float(np.mean(np.concatenate([one.past.first_value for one in lessons]))), 1e-9)
-        raw_design = np.vstack([_design(one.past, one.known, one.baseline, codes, typical) for one in lessons])
-        edges = [_edges(column) for column in raw_design[:, : raw_design.shape[1] - len(codes)].T]
-        design = _binned(raw_design, edges)
+        columns = [_design(one.past, one.known, one.baseline, codes, typical) for one in lessons]
+        design = [np.concatenate(parts) for parts in zip(*columns, strict=True)]
+        edges = [_edges(column) for column in design[: len(design) - len(codes)]]
+        coded = _coded(design, edges)
+        unordered = np.arange(len(coded)) >= len(edges)
         spend = np.concatenate([one.spend for one in lessons])
         chance = np.concatenate([one.baseline.buys for one in lessons])
         size = np.concatenate([one.baseline.if_buys for one in lessons])
-        buys = _boosted(design, bought.astype(np.float64), chance, len(codes))
-        spends = _boosted(design[bought], spend[bought], size[bought], len(codes))
-        raw = cls(buys, spends, codes, edges, typical, 1.0)
-        predicted = sum(float(raw.predict(one.past, one.known, one.baseline).sum()) for one in lessons)
+        buys = Boosted.fit(coded, bought.astype(np.float64), chance, unordered)
+        spends = Boosted.fit(coded[:, bought], spend[bought], size[bought], unordered)
+        predicted = float(_value(buys, spends, coded, chance, size).sum())
         return cls(buys, spends, codes, edges, typical, float(np.clip(spend.sum() / max(predicted, 1e-9), 0.2, 5.0)))
 
     def predict(self, past: Snapshot, known: Features, baseline: Forecast) -> Floats:
         """Expected value over the baseline's window."""
-        design = _binned(_design(past, known, baseline, self.codes, self.typical), self.edges)
-        more_buys, more_spend = (_predicted(learner, design) for learner in (self.buys, self.spends))
-        buys = np.minimum(np.clip(more_buys, *FACTORS) * baseline.buys, 1.0)
-        spends = np.clip(more_spend, *FACTORS) * baseline.if_buys
-        return np.asarray(self.level * buys * spends, dtype=np.float64)
+        chance, size, out = baseline.buys, baseline.if_buys, np.empty(len(past))
+
+        def work(piece: slice) -> None:  # in the cache from the columns to the last tree
+            coded = _coded(_design(past, known, baseline, self.codes, self.typical, piece), self.edges)
+            out[piece] = self.level * _value(self.buys, self.spends, coded, chance[piece], size[piece])
+
+        each_chunk(len(out), work)
+        return out
 
 
-def _boosted(design: Floats, outcome: Floats, baseline: Floats, labels: int) -> Any:
-    """Gradient-boosted factors on `baseline`; the last `labels` columns of the design are codes.
-
-    Small trees with large leaves: on simulated shops larger ones learned the windows' noise, and large bases gained nothing.
-    """
-    from sklearn.ensemble import HistGradientBoostingRegressor
-    from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
-
-    rows = len(outcome)
-    learner = HistGradientBoostingRegressor(
-        loss="poisson", learning_rate=0.06, max_iter=70, max_leaf_nodes=6, min_samples_leaf=int(np.clip(rows // 25, 60, 200)),
-        l2_regularization=10.0, early_stopping=False, random_state=0,
-        categorical_features=[design.shape[1] - 1 - n for n in range(labels)] or None,
-    )  # fmt: skip
-    # One thread: sums in one order give the same learner on every machine; the binning's thread pool costs more than it saves.
-    with threadpool_limits(1):
-        return learner.fit(design, outcome / baseline, sample_weight=baseline)
-
-
-def _predicted(learner: Any, design: Floats) -> Floats:
-    """The learner's factors, piece by piece: a piece stays in the cache while all trees are walked."""
-    from threadpoolctl import threadpool_limits
-
-    out = np.empty(len(design))
-
-    def work(piece: slice) -> None:
-        out[piece] = learner.predict(design[piece])
-
-    with threadpool_limits(1):
-        each_chunk(len(design), work)
-    return out
+def _value(buys: Boosted, spends: Boosted, coded: Codes, chance: Floats, size: Floats) -> Floats:
+    """The corrected chance of ordering again times the corrected spend of those who do."""
+    likely = np.minimum(np.clip(buys.predict(coded), *FACTORS) * chance, 1.0)
+    return np.asarray(likely * (np.clip(spends.predict(coded), *FACTORS) * size))
 
 
 def _edges(column: Floats) -> Floats:
@@ -130,12 +108,11 @@ def _edges(column: Floats) -> Floats:
     return np.unique(np.quantile(known, np.linspace(0, 1, BINS + 1)[1:-1])) if len(known) else np.zeros(0)
 
 
-def _binned(design: Floats, edges: list[Floats]) -> Floats:
-    """The design with numbers replaced by the number of their bin (unknown: -1); codes stay."""
-    out = design.copy()
-    for n, cuts in enumerate(edges):
-        column = design[:, n]
-        out[:, n] = np.where(np.isnan(column), -1.0, np.searchsorted(cuts, column))
+def _coded(design: list[Floats], edges: list[Floats]) -> Codes:
+    """The design with numbers replaced by the number of their bin (unknown: 0); codes stay. Shape (columns, rows)."""
+    out = np.empty((len(design), len(design[0])), dtype=np.uint8)
+    for n, column in enumerate(design):
+        out[n] = np.where(np.isnan(column), 0, np.searchsorted(edges[n], column) + 1) if n < len(edges) else column
     return out
 
 
@@ -151,18 +128,25 @@ def _codes(lessons: list[Lesson]) -> dict[str, list[str]]:
     return out
 
 
-def _design(past: Snapshot, known: Features, baseline: Forecast, codes: dict[str, list[str]], typical: float) -> Floats:
-    """One row per customer. Ages and silences enter relative to the customer's own life, so that they carry to older bases."""
-    life = np.maximum(past.T, 1e-9)
-    silent = past.T - past.t_x
+def _design(
+    past: Snapshot,
+    known: Features,
+    baseline: Forecast,
+    codes: dict[str, list[str]],
+    typical: float,
+    rows: slice = slice(None),
+) -> list[Floats]:
+    """Columns over the rows. Ages and silences enter relative to the customer's own life, so that they carry to older bases."""
+    x, t_x, T = past.x[rows], past.t_x[rows], past.T[rows]
     with np.errstate(divide="ignore", invalid="ignore"):
-        gap = np.where(past.x > 0, past.t_x / past.x, np.nan)
+        gap = np.where(x > 0, t_x / x, np.nan)
         columns = [
-            np.log(baseline.orders + 1e-6), baseline.alive, baseline.basket / typical, past.x, past.t_x / life, silent / gap,
-            *(np.log1p(np.maximum(known.numbers[name], 0) / typical) for name in MONEY),
-            *(known.numbers.get(name, np.full(len(past), np.nan)) for name in PLAIN),
+            np.log(baseline.orders[rows] + 1e-6), baseline.alive[rows], baseline.basket[rows] / typical,
+            x, t_x / np.maximum(T, 1e-9), (T - t_x) / gap,
+            *(np.log1p(np.maximum(known.numbers[name][rows], 0) / typical) for name in MONEY),
+            *(known.numbers[name][rows] if name in known.numbers else np.full(len(x), np.nan) for name in PLAIN),
         ]  # fmt: skip
     for name, kept in codes.items():
-        code = pc.fill_null(pc.index_in(known.labels[name], pa.array(kept, pa.string())), len(kept))
+        code = pc.fill_null(pc.index_in(known.labels[name][rows], pa.array(kept, pa.string())), len(kept))
         columns.append(np.asarray(code, dtype=np.float64))
-    return np.round(np.column_stack(columns), 6)  # the last bits must not decide on which side of an edge equals fall
+    return [np.round(column, 6) for column in columns]  # the last bits must not decide on which side of an edge equals fall
