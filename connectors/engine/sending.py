@@ -8,7 +8,7 @@ import threading
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from connectors import events
@@ -34,6 +34,9 @@ if TYPE_CHECKING:
 
 UNKNOWN_ATTEMPTS = 3
 REJECTION_ATTEMPTS = 50
+CLOCKS_APART = timedelta(minutes=10)
+"""How far this machine's clock may be ahead of that of a platform which replaces by time: else it would remove whom it was just
+sent. What was sent in those minutes before is still pending there, and no replace begins beside it."""
 _HIDDEN = ("member_key", "row_digest")
 
 
@@ -192,7 +195,7 @@ class Sender:
 
         mark = hashlib.blake2b(f"{row['id']} {gone}".encode(), digest_size=16).hexdigest() if gone else row["id"]
         before = datetime.fromisoformat(self.delivery.started_at) if self.delivery.started_at else self.now
-        replaced = before if operation is Operation.REPLACE else None
+        replaced = before - CLOCKS_APART if operation is Operation.REPLACE else None
         return Batch(mark, operation, row["rows"] - len(gone), chunks, **numbers, replace_before=replaced)
 
     def _refuse(self, row: dict[str, Any], refused: dict[str, str], named: Any) -> None:

@@ -57,6 +57,20 @@ def test_a_machine_whose_clock_is_a_year_wrong_for_a_night_loses_nobody(here: St
         here.assert_exact(crowd)
 
 
+@pytest.mark.parametrize("minutes", [9, -9])
+def test_a_replace_by_a_clock_some_minutes_wrong_loses_nobody(here: Stage, minutes: int) -> None:
+    """Google removes whom it last added before a time that this machine names: those just sent must not be among them."""
+    crowd = people_of(here.name)
+    here.off = timedelta(minutes=minutes)
+    here.settle(crowd)
+    here.rest()
+    crowd = [*crowd[2:], person(3000)]
+    here.push(crowd, refresh=True)
+    here.rest()
+    here.settle(crowd)
+    here.assert_exact(crowd)
+
+
 def test_a_second_run_on_the_same_state_sends_nothing(here: Stage) -> None:
     crowd = people_of(here.name)
     here.settle(crowd)
