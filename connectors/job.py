@@ -272,7 +272,7 @@ def planned(
     try:
         shown("comparing with what was accepted", 0, 0)
         wanted = translate.requests(settings, only)
-        newest = judged.checked.last_day
+        newest = scored.newest(judged.checked, now)
         yield make_plan(
             ledger,
             members,
@@ -303,6 +303,7 @@ def _send(
 ) -> None:
     with planned(settings, judged, ledger, accounts, now=now, shown=shown, only=only, refresh=refresh) as made:
         outcome.plan = made.rows()
+        shown("sending to the platforms", 0, 0)
         sent = pushing.push(made, ledger, now=now, progress=shown, force=force)
         outcome.audiences, outcome.unreachable = sent.audiences, made.unreachable
         outcome.exit_code = worst([sent.exit_code, int(any(one["must_leave"] for one in made.unreachable))])

@@ -91,11 +91,34 @@ def day_of(settings: Settings, checked: Transactions, now: Callable[[], Any] = u
 
     wanted = settings.sources.as_of
     if wanted == "last_order":
-        return checked.last_day
+        return newest(checked, now)
     if wanted == "yesterday":
         today: date = now().astimezone(ZoneInfo(settings.sources.timezone)).date()
         return today - timedelta(days=1)
     return wanted
+
+
+def newest(checked: Transactions, now: Callable[[], Any] = utc_now) -> date:
+    """The day of the newest order that isn't in the future, which a mistyped year is; of the newest of all where every one is.
+
+    A day's grace is given, since somewhere it is tomorrow already.
+    """
+    latest: date = now().date() + timedelta(days=1)
+    if checked.last_day <= latest:
+        return checked.last_day
+    query = f"SELECT max(day) FROM {checked.relation} WHERE day <= ?"
+    [[found]] = checked.connection.cursor().execute(query, [latest]).fetchall()
+    return found or checked.last_day
+
+
+def uncounted(checked: Transactions, day: date) -> list[str]:
+    """A note of orders dated later than the day after `day`; today's orders beside an `as_of` of yesterday are none of them."""
+    bound = day + timedelta(days=1)
+    if checked.last_day <= bound:
+        return []
+    query = f"SELECT sum(orders) FROM {checked.relation} WHERE day > ?"
+    [[count]] = checked.connection.cursor().execute(query, [bound]).fetchall()
+    return [f"{count:,} orders are dated after {bound} (the last on {checked.last_day}) and don't count"] if count else []
 
 
 def of_file(file: Path, as_of: date | None, horizon_days: int | None, shown: Progress) -> Scored:
@@ -108,7 +131,7 @@ def of_file(file: Path, as_of: date | None, horizon_days: int | None, shown: Pro
     checked = check_orders(file)
     chosen = score_settings(ModelSettings(), horizon_days)
     shown("scoring customers", 0, 0)
-    day = as_of or checked.last_day
+    day = as_of or newest(checked)
     return Scored(checked, score(checked, day, chosen), day, chosen)
 
 
@@ -208,7 +231,11 @@ def summary(scored: Scored) -> dict[str, Any]:
         "horizon_days": scored.settings.horizon_days,
         "model": table["model"][0].as_py(),  # as fitted: a fall-back has a name of its own
         "tiers": tiers,
-        "warnings": [*(str(one) for one in scored.transactions.findings), *scored.scores.warnings],
+        "warnings": [
+            *(str(one) for one in scored.transactions.findings),
+            *uncounted(scored.transactions, scored.as_of),
+            *scored.scores.warnings,
+        ],
     }
 
 

@@ -24,8 +24,9 @@ SOURCES_KNOWN = ("source_platform", "source_campaign_id", "utm_source", "click_i
 def orders(settings: Settings, checked: Transactions) -> list[Check]:
     """How many, of when, and whether the newest is too old."""
     detail = f"{checked.orders:,} orders of {checked.customers:,} customers, {checked.first_day} to {checked.last_day}"
-    notes = "; ".join(str(one) for one in checked.findings)
-    age = (scored.day_of(settings, checked) - checked.last_day).days
+    day = scored.day_of(settings, checked)
+    notes = "; ".join([*(str(one) for one in checked.findings), *scored.uncounted(checked, day)])
+    age = (day - scored.newest(checked)).days
     if age > settings.sources.max_age_days:
         remedy = f"the newest order is {age} days old (max_age_days: {settings.sources.max_age_days}): refresh the source"
         return [Check("orders", False, detail, remedy)]

@@ -14,7 +14,7 @@ from typing import Any
 
 import click
 
-from connectors import events
+from connectors import events, logs
 
 config_option = click.option(
     "--config", "folder", type=click.Path(path_type=Path), default=Path("config"), show_default=True, help="The config folder."
@@ -23,6 +23,10 @@ json_option = click.option("--json", "as_json", is_flag=True, help="One JSON doc
 
 Progress = Callable[[str, int, int], None]
 """Called with what is being done, how much is done and how much there is (0: unknown)."""
+
+
+class Share(float):
+    """A share of 1, shown as a percentage."""
 
 
 def emit(document: Any) -> None:
@@ -52,24 +56,19 @@ def show_table(title: str, columns: Sequence[str], rows: Sequence[Sequence[Any]]
 
 @contextmanager
 def progress() -> Iterator[Progress]:
-    """A progress callback: bars on a terminal; the steps of a run (those without a total) are in the log, too."""
+    """A progress callback: bars on a terminal, unless the log goes there; the steps of a run are in the log, too."""
     steps = Steps()
-    if not sys.stderr.isatty():
+    if not sys.stderr.isatty() or logs.on_screen():
         yield steps
         steps.end()
         return
-    from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+    from connectors.commands.bars import Bars
 
-    columns = (SpinnerColumn(), TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-    with Progress(*columns, console=Console(stderr=True), transient=True) as bars:
-        tasks: dict[str, Any] = {}
+    with Bars() as bars:
 
         def update(what: str, done: int, total: int) -> None:
             steps(what, done, total)
-            if what not in tasks:
-                tasks[what] = bars.add_task(what, total=total or None)
-            bars.update(tasks[what], completed=done, total=total or None)
+            bars(what, done, total)
 
         yield update
     steps.end()
@@ -106,6 +105,8 @@ def _cell(value: Any) -> str:
         return "yes" if value else "no"
     if isinstance(value, int):
         return f"{value:,}"
+    if isinstance(value, Share):
+        return f"{value:.1%}"
     if isinstance(value, float):
         return f"{value:,.3f}" if abs(value) < 100 else f"{value:,.0f}"
     if isinstance(value, list | tuple):

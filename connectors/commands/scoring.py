@@ -8,14 +8,15 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from connectors.commands.output import config_option, emit, json_option, progress, rows_of, say, show_table
+from connectors.commands.output import Share, config_option, emit, json_option, progress, rows_of, say, show_table
 
 if TYPE_CHECKING:
     from datetime import date
 
     from click import Context, Parameter
 
-STAGE_COLUMNS = ("stage", "customers", "share_customers", "predicted_clv", "share_predicted", "mean_p_alive")
+TIERS = ("tier", "customers", "of all", "predicted value", "of all value", "average")
+STAGES = ("stage", "customers", "of all", "predicted value", "of all value", "still a customer")
 FIGURES = ("spearman", "gini", "top10_capture", "top20_capture", "decile_wape", "bias", "mae", "log_likelihood")
 
 
@@ -67,15 +68,21 @@ def score_command(
     if as_json:
         emit({**summary, **seen, "out": out})
         return
-    columns = ("tier", "customers", "share_of_customers", "clv", "share_of_clv", "mean_clv")
-    parts = (f"{summary['customers']:,} customers as of {summary['as_of']}", f"model {summary['model']}", summary["currency"])
-    title = ", ".join(part for part in parts if part)
-    show_table(title, columns, rows_of(summary["tiers"], columns))
-    show_table("Where they are in their life as customers", STAGE_COLUMNS, rows_of(seen["stages"], STAGE_COLUMNS))
+    ahead = f"value of the next {summary['horizon_days']} days" + (f" in {summary['currency']}" if summary["currency"] else "")
+    parts = (f"{summary['customers']:,} customers as of {summary['as_of']}", ahead, f"model {summary['model']}")
+    title = ", ".join(parts)
+    tiers = ("tier", "customers", "share_of_customers", "clv", "share_of_clv", "mean_clv")
+    show_table(title, TIERS, _with_shares(rows_of(summary["tiers"], tiers), (2, 4)))
+    stages = ("stage", "customers", "share_customers", "predicted_clv", "share_predicted", "mean_p_alive")
+    show_table("Where they are in their life as customers", STAGES, _with_shares(rows_of(seen["stages"], stages), (2, 4, 5)))
     for row in seen["profiles"]:
         for reason in row["why"]:
             click.echo(f"{row['tier']} tier: {reason}")
     click.echo(f"Wrote {out}" if out else "Add --out scores.csv (or .parquet) to keep every customer's score.")
+
+
+def _with_shares(rows: list[list[Any]], columns: tuple[int, ...]) -> list[list[Any]]:
+    return [[Share(one) if at in columns and one is not None else one for at, one in enumerate(row)] for row in rows]
 
 
 @click.command("backtest")

@@ -120,3 +120,22 @@ def test_a_run_on_the_same_input_moves_nobody(tmp_path: Path) -> None:
     assert [(row["from_tier"], row["to_tier"], row["customers"]) for row in moved.to_pylist()] == [
         ("high", "high", 1), ("low", "low", 1),
     ]  # fmt: skip
+
+
+def test_an_order_of_a_mistyped_year_moves_neither_the_day_nor_the_age_of_the_source(folder: Path, tmp_path: Path) -> None:
+    from connectors import scored as core
+
+    shutil.copytree(folder, tmp_path / "c")
+    with (tmp_path / "c" / "orders.csv").open("a") as orders:
+        orders.write("typo,999999,2199-01-01,5\n")
+    before, after = scored(folder), scored(tmp_path / "c")
+    assert after["as_of"] == before["as_of"]
+    assert [one["clv"] for one in after["tiers"]] == pytest.approx([one["clv"] for one in before["tiers"]])
+    [note] = [one for one in after["warnings"] if "don't count" in one]
+    assert note.startswith("1 orders are dated after")
+    assert "2199-01-01" in note
+    assert not any("don't count" in one for one in before["warnings"])
+    checked = core.transactions(load(tmp_path / "c"))
+    assert str(core.newest(checked)) == before["as_of"]
+    assert core.newest(checked, lambda: datetime(2199, 1, 1, tzinfo=UTC)) == date(2199, 1, 1)
+    assert core.newest(checked, lambda: datetime(1999, 1, 1, tzinfo=UTC)) == date(2199, 1, 1), "all of a made-up base's future"
