@@ -19,6 +19,7 @@ from clv_core.blend import Blend, credits, fit_weights, noise, utility
 from clv_core.calibration import Level, fit_level
 from clv_core.engagement import dated
 from clv_core.forecast import fit_orders
+from clv_core.hindsight import hindsight
 from clv_core.intervals import NOMINAL, Spread, fit_probabilities, spread
 from clv_core.metrics import decile_table, metrics
 from clv_core.models.base import CannotFitError
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
 
     import pyarrow as pa
 
+    from clv_core.misfit import Misfit
     from clv_core.models.base import OrderModel
     from clv_core.models.early_life import EarlyLife
     from clv_core.transactions import Transactions
@@ -63,6 +65,7 @@ class Choice:
     probabilities: tuple[float, float] = (
         NOMINAL  # where low and high are read, so that 90% of inner windows' customers lay inside
     )
+    misfit: Misfit | None = None  # the errors that customers share, over the horizon
     deciles: pa.Table = field(default_factory=lambda: decile_table(np.zeros(0), np.zeros(0)))  # of the longest inner window
     evidence: tuple[dict[str, Any], ...] = ()  # one row per inner window and candidate
     warnings: tuple[str, ...] = ()
@@ -82,7 +85,10 @@ def choose(t: Transactions, as_of: date, settings: ScoreSettings, *, features: p
     if not tried:
         last = order_models[-1]
         only = Blend({last: 1.0}, last)
-        return Choice(as_of, last, last, settings.baskets[0], only, warnings=(*dict.fromkeys(warnings), UNCALIBRATED))
+        return Choice(
+            as_of, last, last, settings.baskets[0], only, misfit=hindsight([], ("", ""), t.first_day, as_of, settings),
+            warnings=(*dict.fromkeys(warnings), UNCALIBRATED),
+        )  # fmt: skip
     able = [name for name in order_models if any(name in one.models for one in tried)]
     baskets = {name: _best_basket(name, tried, settings) for name in able}
     worth = {name: _worth(name, baskets[name], tried) for name in able}
@@ -97,11 +103,14 @@ def choose(t: Transactions, as_of: date, settings: ScoreSettings, *, features: p
     further = _aging(some, latest, tried, models, settings)
     predictions = [_predictions(one, baskets, best, blend) for one in tried]
     levels = _levels(tried, predictions)
+    told = [(known[model], one) for one, known in zip(tried, predictions, strict=True) if model in known]
+    told = [(predicted, one) for predicted, one in told if (best, baskets[best]) in one.forecasts]
     return Choice(
         as_of, model, best, baskets[best], blend,
         levels={name: Level(one.factor * further.get(name, further.get(best, 1.0)), one.error) for name, one in levels.items()},
         baskets=baskets, learner=learner, models=models if some is t else {},
-        **_judged(tried, predictions, (best, baskets[best]), model, levels[model]),
+        misfit=hindsight(told, (best, baskets[best]), t.first_day, as_of, settings),
+        **_judged(told, (best, baskets[best]), levels[model]),
         evidence=tuple(row for one, known in zip(tried, predictions, strict=True) for row in _evidence(one, known)),
         warnings=tuple(dict.fromkeys(warnings)),
     )  # fmt: skip
@@ -113,15 +122,9 @@ def _anchor(worth: dict[str, float], tried: list[Trial]) -> str:
     return next(name for name in ANCHORS if name in worth and worth[name] >= least)
 
 
-def _judged(
-    tried: list[Trial], predictions: list[dict[str, Floats]], best: tuple[str, str], model: str, level: Level
-) -> dict[str, Any]:
+def _judged(told: list[tuple[Floats, Trial]], best: tuple[str, str], level: Level) -> dict[str, Any]:
     """The interval probabilities and the decile table of the chosen model on the inner windows."""
-    told = [
-        (known[model] * level.factor, one)
-        for one, known in zip(tried, predictions, strict=True)
-        if model in known and best in one.forecasts
-    ]
+    told = [(predicted * level.factor, one) for predicted, one in told]
     probabilities = fit_probabilities([(_spread(values, one, best), one.window.spend) for values, one in told])
     return {"probabilities": probabilities, "deciles": decile_table(told[0][0], told[0][1].window.spend)}
 

@@ -24,8 +24,8 @@ UNKNOWN_LEVEL = 0.10  # relative error of the level of scores that come without 
 
 @dataclass(frozen=True, slots=True)
 class Doubt:
-    """Per customer: `variance` of the own future value, `slopes` (n, k) of clv by log-parameter; shared: their `covariance`
-    and the relative error of the `level`.
+    """Per customer: `variance` of the own future value, `slopes` (n, k) of clv by log-parameters and by the errors that
+    customers alike share; shared by all: their `covariance` and the relative error of the `level`.
     """
 
     variance: Floats
@@ -47,17 +47,22 @@ class Doubt:
     @classmethod
     def _fitted(cls, scores: pa.Table, clv: Floats, document: Uncertainty, level: float | None) -> Doubt:
         s = Snapshot.of_scores(scores)
-        model, basket = document.models()
+        _, basket = document.models()
         orders, alive = (np.asarray(scores[name], dtype=np.float64) for name in ("expected_orders", "p_alive"))
-        view = Forecast(orders, basket.expected(s), alive, document.horizon_weeks)
-        slopes, covariance = np.zeros((len(scores), 0)), np.zeros((0, 0))
-        for slope, block in document.sensitivities(s):
+        return cls.at(s, clv, Forecast(orders, basket.expected(s), alive, document.horizon_weeks), document, level)
+
+    @classmethod
+    def at(cls, s: Snapshot, clv: Floats, view: Forecast, document: Uncertainty, level: float | None = None) -> Doubt:
+        """The doubt of predictions of a snapshot's customers; `view` is what the document's order model expects of them."""
+        model, basket = document.models()
+        slopes, covariance = np.zeros((len(s), 0)), np.zeros((0, 0))
+        for slope, block in (*document.sensitivities(s), *document.shared(s, clv)):
             slopes, covariance = np.hstack([slopes, slope * clv[:, None]]), _beside(covariance, block)
         own = spread(clv, view, basket, model, s).variance
         return cls(own, slopes, covariance, document.level_error if level is None else level)
 
     def shared(self, slopes: Floats, total: Floats) -> Floats:
-        """The variance that groups have from parameters and level: `slopes` (groups, k) summed, `total` their clv."""
+        """The variance that groups have from what they share: `slopes` (groups, k) summed, `total` their clv."""
         shared: Floats = np.einsum("gi,ij,gj->g", slopes, self.covariance, slopes) + (self.level * total) ** 2
         return shared
 

@@ -140,7 +140,7 @@ def _table(
     }  # fmt: skip
     table = pa.table([pa.array(column).cast(kind) if isinstance(column, np.ndarray) else column for column, kind in
                       zip(columns.values(), SCHEMA.types, strict=True)], schema=SCHEMA)  # fmt: skip
-    return table, describe(fitted, choice.level, settings)
+    return table, describe(fitted, settings, choice.misfit, (s.T, clv))
 
 
 def _name(choice: Choice, fitted: Fit) -> str:

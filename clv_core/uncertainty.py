@@ -1,6 +1,7 @@
 """What is needed to say how sure totals of scores are: a small document that travels in the scores table's metadata.
 
-It holds the fitted models with the covariance of their log-parameters, the horizon, the discount and the level with its error.
+It holds the fitted models with the covariance of their log-parameters, the horizon, the discount, and how far the models may be
+wrong about customers together: about the level of all, and about those of one age or one value.
 Sensitivities are taken when a total is asked for, on the table's own x, t_x, T and order values, so that scoring stays flat.
 """
 
@@ -13,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from clv_core.alike import Scale, age_scale, log_age, log_value, value_scale
 from clv_core.basket import basket_from_json, basket_to_json
 from clv_core.forecast import ORDER_MODELS
 
@@ -22,7 +24,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
     from clv_core.basket import Basket
-    from clv_core.calibration import Level
+    from clv_core.misfit import Misfit
     from clv_core.models.base import OrderModel
     from clv_core.score_settings import ScoreSettings
     from clv_core.valuation import Fit
@@ -77,6 +79,14 @@ class Uncertainty:
             if np.isfinite(rows).all():
                 yield self._slopes(s, rows, basket["model"], self._basket), rows
 
+    def shared(self, s: Snapshot, clv: Floats) -> Iterator[tuple[Floats, Floats]]:
+        """Per kind of error that customers alike share: d log(clv) / d error, shape (customers, k), and covariance (k, k)."""
+        for name, at in (("age", log_age(s.T)), ("value", log_value(clv))):
+            known = self.document.get(name)
+            if known is not None:
+                scale = Scale.from_json(known)
+                yield scale.ramps(at), np.diag(known["variance"] * scale.widths)
+
     def _slopes(self, s: Snapshot, covariance: Floats, saved: dict[str, Any], predict: Any) -> Floats:
         out = np.zeros((len(s), len(covariance)))
         for n, name in enumerate(saved["parameters"]):
@@ -94,12 +104,22 @@ class Uncertainty:
         return basket_from_json({**self.document["basket"], "model": saved}).expected(s)
 
 
-def describe(fitted: Fit, level: Level, settings: ScoreSettings) -> Uncertainty:
-    """The document of a fit."""
-    return Uncertainty({
+def describe(
+    fitted: Fit, settings: ScoreSettings, misfit: Misfit | None = None, base: tuple[Floats, Floats] | None = None
+) -> Uncertainty:
+    """The document of a fit; without `misfit` its models are taken to be the truth, and only their parameters are unsure.
+
+    `base`: the ages in weeks and the predicted values of all that are scored.
+    """
+    document: dict[str, Any] = {
         "order_model": fitted.model.to_json(), "basket": basket_to_json(fitted.basket), "horizon_weeks": settings.horizon_weeks,
-        "weekly_discount": settings.weekly_discount, "level": level.factor, "level_error": level.error,
-    })  # fmt: skip
+        "weekly_discount": settings.weekly_discount, "level_error": float(np.sqrt(misfit.level)) if misfit else 0.0,
+    }  # fmt: skip
+    if misfit and base:
+        weeks, clv = base
+        for name, variance, scale in (("age", misfit.age, age_scale(weeks, clv)), ("value", misfit.value, value_scale(clv))):
+            document[name] = {"variance": variance, **scale.to_json()}
+    return Uncertainty(document)
 
 
 def _moved(saved: dict[str, Any], name: str, step: float) -> dict[str, Any]:

@@ -26,7 +26,6 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from clv_core.basket import CredibilityBasket, GammaBasket
-from clv_core.calibration import Level
 from clv_core.doubt import Doubt
 from clv_core.forecast import ORDER_MODELS, forecast
 from clv_core.score_settings import ScoreSettings
@@ -138,7 +137,7 @@ def _doubt(fitted: Fit, w: Window) -> tuple[Doubt, Floats]:
     columns = {"customer_id": s.customer_id, "frequency": s.x, "recency": s.t_x, "T": s.T, "monetary_value": s.m,
                "value_to_date": s.value_to_date, "expected_orders": view.orders, "p_alive": view.alive,
                "clv": view.value, "as_of": pa.repeat(pa.scalar(s.as_of, pa.date32()), len(s))}  # fmt: skip
-    document = describe(fitted, Level(1.0, 0.0), ScoreSettings(horizon_days=w.days, annual_discount=0.0))
+    document = describe(fitted, ScoreSettings(horizon_days=w.days, annual_discount=0.0))
     table = pa.table(columns).replace_schema_metadata({UNCERTAINTY: document.to_json()})
     return Doubt.of(table), view.value
 

@@ -11,9 +11,9 @@ import pytest
 from numpy.typing import NDArray
 
 from clv_core.basket import CredibilityBasket, GammaBasket
-from clv_core.calibration import Level
 from clv_core.doubt import UNKNOWN_LEVEL, Doubt
 from clv_core.forecast import ORDER_MODELS, forecast
+from clv_core.misfit import Misfit
 from clv_core.score_settings import ScoreSettings
 from clv_core.totals import group_totals
 from clv_core.uncertainty import UNCERTAINTY, describe
@@ -63,7 +63,7 @@ def scores(fit: Fit, level: float = 0.0) -> pa.Table:
         "clv_high": 3 * view.value, "as_of": pa.repeat(pa.scalar(s.as_of, pa.date32()), len(s)),
     }  # fmt: skip
     settings = ScoreSettings(horizon_days=round(WEEKS * 7), annual_discount=0.0)
-    return pa.table(columns).replace_schema_metadata({UNCERTAINTY: describe(fit, Level(1.0, level), settings).to_json()})
+    return pa.table(columns).replace_schema_metadata({UNCERTAINTY: describe(fit, settings, Misfit(level**2)).to_json()})
 
 
 def told(fit: Fit) -> tuple[Floats, Floats, Floats]:
