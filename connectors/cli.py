@@ -7,7 +7,9 @@ delivered, run again to resume; 5 another run holds the lock.
 from __future__ import annotations
 
 import importlib
+import os
 import sys
+import threading
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -84,9 +86,18 @@ class Commands(click.Group):
             return usage.exit_code
         except (click.Abort, KeyboardInterrupt):
             click.echo("stopped", err=True)
+            _leave(1)
             return 1
         except Exception as error:
             return _explain(error)
+
+
+def _leave(code: int) -> None:
+    """Nothing; no return where threads still wait for a platform: what they do is journalled, and nobody waits for them."""
+    if any(one.name.startswith(("push", "pull")) for one in threading.enumerate()):
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(code)
 
 
 def _explain(error: Exception) -> int:

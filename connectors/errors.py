@@ -6,6 +6,8 @@ SyncError
 ├── FatalError              this account or audience stops; nothing is retried; exit 1
 │   └── SeedInUseError      the audience can't be deleted while these lookalikes are built on it
 ├── RetriableError          wait `retry_after` seconds (or back off) and try again; exhausted: exit 4
+│   ├── UnreachableError    no connection at all: the account is asked once a run
+│   └── StoppedError        somebody pressed Ctrl-C: the next run goes on
 ├── NotReadyError           the platform is still working; carried to a later run, never waited for
 ├── RowsRejectedError       named rows are bad; send the others without them
 ├── OutcomeUnknownError     the reply never came; reconcile or send again, never assume
@@ -107,6 +109,10 @@ class UnreachableError(RetriableError):
     """No connection to the platform, also after the client's own attempts: its other calls would fare the same."""
 
     account_wide = True
+
+
+class StoppedError(RetriableError):
+    """Somebody stopped the run (Ctrl-C): what was under way has ended, the rest is the next run's."""
 
 
 class NotReadyError(SyncError):

@@ -77,6 +77,12 @@ class RedactingFormatter(logging.Formatter):
         return redact(self._inner.format(record))
 
 
+def on_screen() -> bool:
+    """Whether stderr has a log that something else would spoil: JSON lines, or the steps of a run as they happen."""
+    screens = [one for one in logging.getLogger().handlers if one.name in ("json", "text")]
+    return any(one.name == "json" or one.level <= logging.INFO for one in screens)
+
+
 def configure(*, level: str = "", as_json: bool = False, file: Path | None = None) -> None:
     """Nothing: structlog and the standard library write redacted lines to stderr (and JSON lines to `file`).
 
@@ -93,6 +99,7 @@ def configure(*, level: str = "", as_json: bool = False, file: Path | None = Non
     )
     screen = logging.StreamHandler(sys.stderr)
     screen.setFormatter(_formatter(as_json=as_json))
+    screen.name = "json" if as_json else "text"
     shown = _LEVELS[level or ("info" if as_json else "warning")]
     screen.setLevel(shown)
     if not as_json and shown > logging.INFO:

@@ -16,6 +16,7 @@ from connectors.errors import NotReadyError, OutcomeUnknownError, RemovalRefused
 from connectors.protocol import Operation
 
 if TYPE_CHECKING:
+    import threading
     from collections.abc import Callable
     from datetime import datetime
 
@@ -37,6 +38,7 @@ class Courier:
     run: int
     now: Callable[[], datetime]
     progress: Callable[[str, int, int], None]
+    stop: threading.Event
 
     def deliver(self, item: PlannedAudience, handle: AudienceHandle | None, outcome: dict[str, Any]) -> AudienceHandle | None:
         """The handle after the audience's delivery; a refused removal escalates until nobody is left who should not be."""
@@ -81,6 +83,7 @@ class Courier:
             self.run,
             self.now(),
             self.progress,
+            self.stop,
         )
         sender.run()
         if delivery.waiting():

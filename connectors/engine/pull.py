@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from concurrent.futures import ThreadPoolExecutor
+import threading
 from dataclasses import dataclass, field
 from datetime import date, timedelta
 from typing import TYPE_CHECKING, Any
@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 from connectors import events
 from connectors.engine.outcome import worst
 from connectors.engine.results import Results, read_restatements, read_results
-from connectors.errors import SyncError
+from connectors.engine.side_by_side import side_by_side
+from connectors.errors import StoppedError, SyncError
 from connectors.protocol import utc_now
 
 if TYPE_CHECKING:
@@ -60,15 +61,23 @@ def pull(
     asked = [one for one in connectors if one.capabilities.results]
     results = Results(ledger)
     try:
-        with ThreadPoolExecutor(max(1, len(asked)), thread_name_prefix="pull") as pool:
-            found = list(pool.map(lambda one: _account(results, one, since, until, now, again), asked))
+        stop = threading.Event()
+        found = side_by_side(lambda one: _account(results, one, since, until, now, again, stop), asked, name="pull", stop=stop)
+        if stop.is_set():
+            raise StoppedError("stopped by hand before all results were pulled")
     finally:
         results.close()
     return PullOutcome(found, worst([one.pop("exit_code") for one in found]))
 
 
 def _account(
-    results: Results, connector: Connector, since: date, until: date, now: Callable[[], datetime], again: bool
+    results: Results,
+    connector: Connector,
+    since: date,
+    until: date,
+    now: Callable[[], datetime],
+    again: bool,
+    stop: threading.Event,
 ) -> dict[str, Any]:
     limits = connector.capabilities
     place = (limits.platform, connector.account_id)
@@ -81,6 +90,8 @@ def _account(
     with events.timed("pull", platform=place[0], account=place[1], since=line["since"], until=line["until"]) as told:
         try:
             for start, end in _spans(first, until):
+                if stop.is_set():
+                    raise StoppedError("stopped by hand")
                 rows, restated = results.keep(place, start, end, connector.campaign_days(start, end), now())
                 line["rows"] += rows
                 line["restated"] += restated

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import logging
 import sqlite3
+import threading
 import traceback
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -21,11 +22,9 @@ from connectors.engine.outcome import STEPS, PushOutcome, blank, count, fail, sh
 from connectors.engine.remote import Remote
 from connectors.engine.seen import seen_before
 from connectors.engine.settling import pending_batches, settle
+from connectors.engine.side_by_side import side_by_side
 from connectors.engine.upkeep import rename, share
-from connectors.errors import (
-    FatalError,
-    SyncError,
-)
+from connectors.errors import FatalError, StoppedError, SyncError
 from connectors.protocol import AudienceHandle, AudienceState, AudienceStatus, utc_now
 
 if TYPE_CHECKING:
@@ -57,16 +56,20 @@ def push(
     Holds the state folder's lock (LockedError while another run does). Audiences stopped by a guardrail are not sent unless
     `force` gives a reason, which is recorded. `progress` is called from several threads after each batch: the audience's
     place ("platform/account/audience"), rows answered, rows in all. Errors of one audience don't stop the others; a state
-    folder that can't be written (disk full) ends the run with FatalError: the next one goes on from there.
+    folder that can't be written (disk full) ends the run with FatalError, Ctrl-C with StoppedError once the batches under way
+    have their answers: the next run goes on from there.
     """
     try:
         with ledger.run("push", now()) as run, events.timed("push", run=run, audiences=len(plan.items)) as told:
             pusher = Pusher(ledger, plan.planner, run, now, progress, force)
             outcomes = pusher.all(plan.items)
-            codes = [int(one["exit_code"]) for one in (*outcomes, *_finish_erasures(plan, ledger, now()))]
+            erasures = [] if pusher.stop.is_set() else _finish_erasures(plan, ledger, now())
+            codes = [int(one["exit_code"]) for one in (*outcomes, *erasures)]
             outcome = PushOutcome(outcomes, worst(codes))
             ledger.end_run(run, now(), outcome.exit_code, outcomes)
             told |= totals(outcomes) | {"exit_code": outcome.exit_code}
+            if pusher.stop.is_set():
+                raise StoppedError("stopped by hand before everything was sent")
     except (sqlite3.Error, OSError) as error:
         remedy = "make room on the disk, then run again to resume"
         raise FatalError(f"the state folder can't be written: {error}", remedy=remedy) from error
@@ -93,20 +96,23 @@ class Pusher:
     force: str | None
     away: dict[tuple[str, str], SyncError] = field(default_factory=dict)
     """Accounts that answer nobody (out of reach, a dead token): one audience has asked, the others need not."""
+    stop: threading.Event = field(default_factory=threading.Event)
+    """Set when the run is to end: nothing more is begun."""
     remote: Remote = field(init=False)
     courier: Courier = field(init=False)
 
     def __post_init__(self) -> None:
         self.remote = Remote(self.ledger, self.planner, self.now)
-        self.courier = Courier(self.ledger, self.planner, self.remote, self.run, self.now, self.progress)
+        self.courier = Courier(self.ledger, self.planner, self.remote, self.run, self.now, self.progress, self.stop)
 
     def all(self, items: list[PlannedAudience]) -> list[dict[str, Any]]:
         """The outcomes of all audiences: one thread per account, so that a slow platform holds nobody else."""
         groups: dict[tuple[str, str], list[PlannedAudience]] = {}
         for item in items:
             groups.setdefault(item.account.place, []).append(item)
-        with ThreadPoolExecutor(max(1, len(groups)), thread_name_prefix="push") as pool:
-            return [one for part in pool.map(self.account, groups.values()) for one in part]
+        told = partial(self.progress, "stopping after the batches under way (again to stop at once)", 0, 0)
+        parts = side_by_side(self.account, list(groups.values()), name="push", stop=self.stop, stopping=told)
+        return [one for part in parts for one in part]
 
     def account(self, items: list[PlannedAudience]) -> list[dict[str, Any]]:
         """The outcomes of one account's audiences, in order."""
@@ -147,6 +153,8 @@ class Pusher:
 
     def _audience(self, item: PlannedAudience, outcome: dict[str, Any]) -> None:
         connector = item.account.connector
+        if self.stop.is_set():
+            raise StoppedError("the run was stopped by hand")
         if item.account.place in self.away:
             raise self.away[item.account.place]
         handle, status = self.remote.known(item)

@@ -20,6 +20,7 @@ from connectors.errors import (
     OutcomeUnknownError,
     RemovalRefusedError,
     RowsRejectedError,
+    StoppedError,
 )
 from connectors.protocol import AudienceHandle, Batch, Connector, Operation, Receipt
 
@@ -53,12 +54,14 @@ class Sender:
     run_id: int
     now: datetime
     progress: Callable[[str, int, int], None]
+    stop: threading.Event = field(default_factory=threading.Event)
     pause: threading.Event = field(default_factory=threading.Event)
     _lock: threading.Lock = field(default_factory=threading.Lock)
     _done: int = 0
 
     def run(self) -> None:
         """Nothing: every batch has its outcome. Raises what stopped it: NotReadyError, RetriableError, RemovalRefusedError ...
+        and StoppedError before the first batch that would begin after `stop` was set.
 
         What was sent until then is in the journal, so the next run goes on from there.
         """
@@ -136,6 +139,8 @@ class Sender:
 
     def _send(self, pieces: Pieces, operation: Operation, row: dict[str, Any], numbers: dict[str, Any]) -> None:
         for attempt in range(REJECTION_ATTEMPTS + UNKNOWN_ATTEMPTS):
+            if self.stop.is_set():
+                raise StoppedError("the run was stopped by hand")
             refused: dict[str, str] = json.loads(row["refused_rows"])
             if len(refused) >= row["rows"]:
                 rejected = json.dumps(Counter(refused.values()))
