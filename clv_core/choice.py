@@ -16,11 +16,12 @@ from numpy.typing import NDArray
 
 from clv_core.aging import corrections, outlook
 from clv_core.blend import Blend, credits, fit_weights, noise, utility
-from clv_core.calibration import Level, fit_level
+from clv_core.calibration import Level, fit_levels
 from clv_core.engagement import dated
 from clv_core.forecast import fit_orders
 from clv_core.hindsight import hindsight
 from clv_core.intervals import NOMINAL, Spread, fit_probabilities, spread
+from clv_core.leaning import fit_share, lean
 from clv_core.metrics import decile_table, metrics
 from clv_core.models.base import CannotFitError
 from clv_core.score_settings import LEARNER, ORDER_MODELS, ScoreSettings
@@ -56,6 +57,7 @@ class Choice:
     order_model: str
     basket: str
     blend: Blend
+    leaning: float = 0.0  # of the blend's order towards who comes back at all
     levels: dict[str, Level] = field(default_factory=dict)  # per candidate
     baskets: dict[str, str] = field(default_factory=dict)  # the best basket of each order model
     learner: EarlyLife | None = None
@@ -102,11 +104,12 @@ def choose(t: Transactions, as_of: date, settings: ScoreSettings, *, features: p
     models = _models(latest, order_models)
     further = _aging(some, latest, tried, models, settings)
     predictions = [_predictions(one, baskets, best, blend) for one in tried]
-    levels = _levels(tried, predictions)
+    leaning = _lean(tried, predictions, (best, baskets[best]), settings) if model == BLEND else 0.0
+    levels = fit_levels([one.window for one in tried], predictions, float(latest.T.max(initial=0.0)), settings.horizon_weeks)
     told = [(known[model], one) for one, known in zip(tried, predictions, strict=True) if model in known]
     told = [(predicted, one) for predicted, one in told if (best, baskets[best]) in one.forecasts]
     return Choice(
-        as_of, model, best, baskets[best], blend,
+        as_of, model, best, baskets[best], blend, leaning,
         levels={name: Level(one.factor * further.get(name, further.get(best, 1.0)), one.error) for name, one in levels.items()},
         baskets=baskets, learner=learner, models=models if some is t else {},
         misfit=hindsight(told, (best, baskets[best]), t.first_day, as_of, settings),
@@ -127,17 +130,6 @@ def _judged(told: list[tuple[Floats, Trial]], best: tuple[str, str], level: Leve
     told = [(predicted * level.factor, one) for predicted, one in told]
     probabilities = fit_probabilities([(_spread(values, one, best), one.window.spend) for values, one in told])
     return {"probabilities": probabilities, "deciles": decile_table(told[0][0], told[0][1].window.spend)}
-
-
-def _levels(tried: list[Trial], predictions: list[dict[str, Floats]]) -> dict[str, Level]:
-    """The level of each candidate on the inner windows that it could predict."""
-    together = list(zip(predictions, tried, strict=True))
-    names = dict.fromkeys(name for known in predictions for name in known)
-    out = {}
-    for name in names:
-        known = [(p[name], one.window.spend, one.weight, one.window.year_ago) for p, one in together if name in p]
-        out[name] = fit_level([one[:3] for one in known], [one[3] for one in known])
-    return out
 
 
 def _models(s: Snapshot, names: tuple[str, ...]) -> dict[str, OrderModel]:
@@ -199,6 +191,17 @@ def _mix(
     weights = {name: share * part for name, part in among.weights.items()} | weights
     used = [name for name, part in weights.items() if part > 0]
     return Blend({name: weights[name] for name in used}, best), used[0] if len(used) == 1 and used[0] in worth else BLEND
+
+
+def _lean(tried: list[Trial], predictions: list[dict[str, Floats]], best: tuple[str, str], settings: ScoreSettings) -> float:
+    """How far the blend leans towards who comes back at all; its predictions then lean so too."""
+    told = [(known, one) for known, one in zip(predictions, tried, strict=True) if BLEND in known]
+    chances = [one.forecasts[best].buys for _, one in told]
+    seen = [(known[BLEND], buys, one.window.spend, one.weight) for (known, one), buys in zip(told, chances, strict=True)]
+    share = fit_share(seen, max(one.window.days for one in tried) / settings.horizon_days)
+    for (known, _), buys in zip(told, chances, strict=True):
+        known[BLEND] = lean(known[BLEND], buys, share)
+    return share
 
 
 def _predictions(trial: Trial, baskets: dict[str, str], best: str, blend: Blend) -> dict[str, Floats]:

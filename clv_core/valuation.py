@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from clv_core.early_features import features
 from clv_core.forecast import Forecast, fit_basket_or_credibility, fit_first, forecast
+from clv_core.leaning import lean
 from clv_core.trials import rules_of_thumb
 from clv_core.windows import Snapshot, sampled, snapshot
 
@@ -82,4 +83,5 @@ def blended(t: Transactions, s: Snapshot, views: dict[str, Forecast], choice: Ch
         known |= rules_of_thumb(s)
     if "early_life" in used and choice.learner is not None:
         known["early_life"] = choice.learner.predict(s, features(t, s, engagement), views[choice.order_model])
-    return choice.blend.apply(known)
+    mixed = choice.blend.apply(known)
+    return lean(mixed, views[choice.order_model].buys, choice.leaning) if choice.leaning else mixed

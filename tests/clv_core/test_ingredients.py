@@ -110,11 +110,11 @@ def test_little_data_leaves_the_order_model_its_weight() -> None:
 def test_a_season_is_believed_when_windows_disagree_beyond_noise() -> None:
     rng = np.random.default_rng(18)
     real = rng.gamma(1, 10, 20_000)
-    peak, same = (real / 2, real, 1.0), (real / 1.1, real, 1.0)  # the last months sold twice as much, a year ago did not
+    peak, same = (real / 2, real), (real / 1.1, real)  # the last months sold twice as much, a year ago did not
     assert fit_level([peak, same], [False, True]).factor == pytest.approx(1.1, rel=0.01)
     assert fit_level([peak, same]).factor == pytest.approx(np.sqrt(2.2), rel=0.01)
     few = real[:60]
-    rough = fit_level([(few / 1.3, few, 1.0), same], [False, True]).factor  # within noise: both count, by what they know
+    rough = fit_level([(few / 1.3, few), same], [False, True]).factor  # within noise: both count, by what they know
     assert rough == pytest.approx(1.1, rel=0.02)
     assert fit_level([same, same], [False, True]).factor == pytest.approx(1.1, rel=0.01)
 

@@ -71,18 +71,18 @@ def test_probabilities_are_read_where_they_hold() -> None:
 def test_level_brings_totals_together_and_shrinks_what_is_noise() -> None:
     rng = np.random.default_rng(3)
     real = rng.gamma(1, 10, 50_000)
-    assert fit_level([(real / 2, real, 1.0)]).factor == pytest.approx(2.0, rel=0.01)
+    assert fit_level([(real / 2, real)]).factor == pytest.approx(2.0, rel=0.01)
     few = np.zeros(50)
     few[0] = 100.0
-    assert 1.0 < fit_level([(np.ones(50), few, 1.0)]).factor < 1.3
+    assert 1.0 < fit_level([(np.ones(50), few)]).factor < 1.3
     assert fit_level([]) == Level()
-    assert fit_level([(np.zeros(5), real[:5], 1.0)]) == Level()
+    assert fit_level([(np.zeros(5), real[:5])]) == Level()
 
 
 def test_windows_that_disagree_widen_the_error() -> None:
     real = np.random.default_rng(4).gamma(1, 10, 50_000)
-    agree = fit_level([(real / 2, real, 1.0), (real / 2, real, 1.0)])
-    differ = fit_level([(real / 3, real, 1.0), (real, real, 1.0)])
+    agree = fit_level([(real / 2, real), (real / 2, real)])
+    differ = fit_level([(real / 3, real), (real, real)])
     assert differ.error > 2 * agree.error
 
 

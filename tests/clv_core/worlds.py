@@ -43,14 +43,16 @@ class Shop:
     kinds: tuple[Kind, ...] = (Kind(),)
     customers: int = 1500
     days: int = 730
-    join: str = "even"  # even, growth (doubles every four months), early (first quarter), one_day
+    join: str = "even"  # even, growth, early (first quarter), one_month, one_day
     join_share: float = 0.8  # of the days in which customers join
+    doubling: float = 122.0  # days in which growth doubles the number who join
     season: float = 0.0  # how much more is bought in November and December
     sale: float = 0.0  # chance that a living customer buys on a sale day
     fading: float = 0.0  # lifetimes shrink by exp(-fading) over the days
     inflation: float = 0.0  # log growth of prices over the days
     gifts: float = 0.0  # share of orders with amount 0
     refunds: float = 0.0  # share of orders paid back within three weeks
+    closed: tuple[int, int] = (0, 0)  # from and to: days without a single order
 
 
 SHOPS: dict[str, Shop] = {
@@ -78,6 +80,17 @@ SHOPS: dict[str, Shop] = {
     "gifts": Shop(gifts=0.25),
     "refunds": Shop(refunds=0.35),
     "two_kinds": Shop((Kind(0.7, gap=400, life=60), Kind(0.3, gap=18, gap_spread=0.4, life=600, regular=3.0))),
+    "whales": Shop(
+        (Kind(0.99, gap=90), Kind(0.01, gap=10, life=900, basket=330, tail=1.4, within=0.9)), refunds=0.15, join_share=0.9
+    ),
+    "clockwork": Shop((Kind(gap=30, gap_spread=0.0, regular=300.0, life=9000, life_spread=0.0, within=0.2),), customers=600),
+    "clockwork_leaving": Shop((Kind(gap=30, gap_spread=0.25, regular=100.0, life=200, life_spread=0.8, within=0.2),)),
+    "flash": Shop((Kind(gap=500, life=400, life_spread=0.6),), sale=0.35),
+    "tenfold": Shop(join="growth", join_share=1.0, doubling=110.0, days=400),
+    "one_timers": Shop((Kind(0.95, gap=5000, life=10), Kind(0.05, gap=25, life=500)), customers=3000),
+    "one_month": Shop(join="one_month", days=500),
+    "closed_months": Shop(closed=(330, 480), days=900),
+    "forty": Shop(customers=40),
     "tiny": Shop(customers=30),
     "small": Shop(customers=150),
 }  # fmt: skip
@@ -131,7 +144,9 @@ def _came(rng: np.random.Generator, shop: Shop) -> float:
     if shop.join == "early":
         return float(rng.uniform(0, shop.days / 4))
     if shop.join == "growth":
-        return float(max(until + 122 * np.log2(1 - rng.random() * (1 - 2 ** (-until / 122))), 0.0))
+        return float(max(until + shop.doubling * np.log2(1 - rng.random() * (1 - 2 ** (-until / shop.doubling))), 0.0))
+    if shop.join == "one_month":
+        return float(rng.uniform(0, 30))
     return float(rng.uniform(0, until))
 
 
@@ -145,4 +160,5 @@ def _days(rng: np.random.Generator, shop: Shop, kind: Kind, came: float, life: f
     in_season = (times + START.timetuple().tm_yday) % 365.25 > 304
     times = times[(times < ends) & (rng.random(count) < np.where(in_season, 1.0, 1.0 / peak))]
     sales = SALES[(came < SALES) & (ends > SALES)]
-    return np.unique(np.floor(np.concatenate([[came], times, sales[rng.random(len(sales)) < shop.sale]])))
+    all_days = np.unique(np.floor(np.concatenate([[came], times, sales[rng.random(len(sales)) < shop.sale]])))
+    return np.asarray(all_days[(all_days < shop.closed[0]) | (all_days >= shop.closed[1])])
