@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from connectors.errors import ConfigurationError, FatalError, RetriableError
 from connectors.file.formats import FORMATS
 from connectors.file.lists import MemberList
+from connectors.file.parts import cut
 from connectors.file.shelf import Entry, Shelf
 from connectors.file.uploads import FOLDER, Uploads
 from connectors.protocol import AudienceHandle, AudienceState, AudienceStatus, Check, Receipt, utc_now
@@ -37,6 +38,8 @@ class FileConnector:
     ) -> None:
         self.capabilities, self.account_id, self._now = capabilities, account.account_id, now
         self._format = FORMATS[account.format]
+        wanted = account.largest_file_mb
+        self._largest = self._format.largest if wanted is None else int(wanted * 1_000_000)
         self._shelf = Shelf(Path(settings.folder).expanduser() / account.account_id)
         self._lock = threading.Lock()
 
@@ -65,7 +68,8 @@ class FileConnector:
             if uploads.stamp() != entry.uploaded:  # somebody uploaded the list meanwhile
                 entry = replace(entry, **_counted(uploads.compare()))
                 self._shelf.keep(entry)
-        return AudienceStatus(AudienceState.READY, entry.rows, entry.rows, detail=f"{entry.file}: {_left(entry)}")
+            detail = f"{entry.file}: {_left(entry, self._parts(entry), self._format.smallest)}"
+        return AudienceStatus(AudienceState.READY, entry.rows, entry.rows, detail=detail)
 
     def send(self, handle: AudienceHandle, batch: Batch) -> Receipt:
         """Everything accepted but rows without an identifier; the file is on disk, whole, when this returns."""
@@ -79,6 +83,7 @@ class FileConnector:
                 stamp = self._now().isoformat(timespec="seconds")
                 changed = Uploads(members).compare()
                 self._shelf.keep(replace(entry, rows=written.rows, written_at=stamp, **_counted(changed)))
+                self._parts(entry)
             except OSError as error:
                 raise RetriableError(f"{entry.file} cannot be written: {error.strerror}", platform="file") from error
         rejected = {"no identifier": written.empty} if written.empty else {}
@@ -102,6 +107,7 @@ class FileConnector:
             if entry is not None:
                 Uploads(self._list(entry, handle.spec)).retire()
                 self._shelf.drop(entry)
+                self._parts(entry)
 
     def campaign_days(self, since: date, until: date) -> Iterator[CampaignDay]:
         """Nothing: a folder has no campaigns."""
@@ -124,6 +130,12 @@ class FileConnector:
             ) from error
         return entry
 
+    def _parts(self, entry: Entry) -> dict[str, int]:
+        """How many parts each of the list's files has now that is too large for one upload: "" (the list), "add", "remove"."""
+        path = self._shelf.path(entry)
+        kinds = {"": path, "add": path.with_suffix(".add.csv"), "remove": path.with_suffix(".remove.csv")}
+        return {kind: count for kind, file in kinds.items() if (count := cut(file, self._largest))}
+
     def _list(self, entry: Entry, spec: AudienceSpec) -> MemberList:
         return MemberList(self._shelf.path(entry), self._format, weighted=spec.value_weighted)
 
@@ -132,15 +144,25 @@ def _counted(changed: Difference) -> dict[str, Any]:
     return {"uploaded": changed.stamp, "add": changed.add, "remove": changed.remove, "unread": changed.unread}
 
 
-def _left(entry: Entry) -> str:
-    """What a person has to do at the platform."""
+def _left(entry: Entry, parts: dict[str, int], smallest: int) -> str:
+    """What a person has to do at the platform. `parts`: of the files that are too large; `smallest`: rows it takes at least."""
     stem, done = entry.file.removesuffix(".csv"), f"then copy {entry.file} into {FOLDER}/"
+    few = f" (the platform takes lists of {smallest:,} rows and more)" if smallest and entry.rows < smallest else ""
+    whole = f"upload {_named(stem, parts.get('', 0), first='replaces')}" if parts.get("") else "upload it"
     if not entry.uploaded:
-        return f"upload it at the platform as a new or replaced list, {done}"
+        return f"{whole} at the platform as a new or replaced list{few}, {done}"
     if entry.unread:
-        return f"what lies in {FOLDER}/ is not the list as it was written: upload {entry.file} as a replacement, {done}"
+        again = _named(stem, parts.get("", 0), first="replaces")
+        return f"what lies in {FOLDER}/ is not the list as it was written: upload {again} as a replacement, {done}"
     if not (entry.add or entry.remove):
         return "uploaded as it is"
-    parts = [f"remove the {entry.remove:,} of {stem}.remove.csv"] if entry.remove else []
-    parts += [f"add the {entry.add:,} of {stem}.add.csv"] if entry.add else []
-    return f"changed since its upload: at the platform {', then '.join(parts)} (or upload it all as a replacement), {done}"
+    steps = [f"remove the {entry.remove:,} of {_named(f'{stem}.remove', parts.get('remove', 0))}"] if entry.remove else []
+    steps += [f"add the {entry.add:,} of {_named(f'{stem}.add', parts.get('add', 0))}"] if entry.add else []
+    return f"changed since its upload: at the platform {', then '.join(steps)} (or upload it all as a replacement){few}, {done}"
+
+
+def _named(stem: str, parts: int, *, first: str = "") -> str:
+    """A file as a person finds it: itself, or its parts."""
+    if not parts:
+        return f"{stem}.csv"
+    return f"{stem}.part-1.csv to -{parts}.csv" + (f" (the first {first}, the others are added)" if first else "")

@@ -2,7 +2,9 @@
 
 Meta: business/help/2082575038703844 (up to three e-mails and phones in columns of their own, `value` for value-based lists).
 Google: google-ads/answer/7659867 (exactly these English headers; e-mail, phone and names hashed, country and zip not).
-TikTok: help "list-of-supported-ids-and-formats-for-a-customer-file" (a header may occur up to three times).
+TikTok: help "list-of-supported-ids-and-formats-for-a-customer-file" (a header may occur up to three times); its page takes
+files of less than 1 GB and at least 1,000 entries, its API of 250 MB. Meta advises against lists of fewer than 100; neither
+Meta's nor Google's pages of today say how large a file may be.
 """
 
 from __future__ import annotations
@@ -15,11 +17,16 @@ from connectors.protocol import IdentifierField, Recipe
 
 @dataclass(frozen=True, slots=True)
 class Format:
-    """One upload page: what identifies a person there, under which headers, and the header of the value, if any."""
+    """One upload page: what identifies a person there, under which headers, and the header of the value, if any.
+
+    `largest`: bytes of the largest file (0: not said); `smallest`: rows below which a list is refused or of no use.
+    """
 
     recipe: Recipe
     headers: dict[str, str]
     value: str = ""
+    largest: int = 0
+    smallest: int = 0
 
     def header(self, *, weighted: bool) -> list[str]:
         """The header line's cells; fields with several values repeat theirs. `weighted`: with a column for the value."""
@@ -67,6 +74,7 @@ META: Final = Format(
         "GEN": "gen",
     },
     value="value",
+    smallest=100,
 )
 
 GOOGLE: Final = Format(
@@ -94,6 +102,8 @@ TIKTOK: Final = Format(
         ),
     ),
     {"EMAIL": "email_SHA256", "PHONE": "phone_SHA256", "MAID": "MAID_SHA256"},
+    largest=250_000_000,
+    smallest=1000,
 )
 
 FORMATS: Final = {"meta": META, "google": GOOGLE, "tiktok": TIKTOK}

@@ -15,6 +15,8 @@ class FileAccount(AccountSettings):
 
     account_id: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$")]
     format: Literal["meta", "google", "tiktok"]
+    largest_file_mb: Annotated[float, Field(ge=0)] | None = None
+    """A larger list is cut into parts; 0: never. Unset: 250 for TikTok; Meta and Google don't say what their pages take."""
 
 
 class FileSettings(PlatformSettings):

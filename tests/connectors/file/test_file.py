@@ -26,19 +26,21 @@ def digest(text: str) -> bytes:
     return hashlib.sha256(text.encode()).digest()
 
 
-def connect(folder: Path, kind: str) -> Connector:
-    block = {"folder": str(folder), "accounts": [{"account_id": "uploads", "format": kind}]}
+def connect(folder: Path, kind: str, **more: Any) -> Connector:
+    block = {"folder": str(folder), "accounts": [{"account_id": "uploads", "format": kind, **more}]}
     settings = platform.settings.model_validate(block)
     return platform.connect(settings, settings.accounts[0])
 
 
-def batch(connector: Connector, operation: Operation, rows: list[dict[str, Any]], *, sequence: int = 1) -> Batch:
+def batch(
+    connector: Connector, operation: Operation, rows: list[dict[str, Any]], *, sequence: int = 1, chunk: int = 3
+) -> Batch:
     fields = connector.capabilities.recipe.fields
     hashed = {name for one in fields if one.hashed for name in one.columns()}
 
     def chunks() -> Iterator[pa.RecordBatch]:
-        for start in range(0, len(rows), 3):
-            part = rows[start : start + 3]
+        for start in range(0, len(rows), chunk):
+            part = rows[start : start + chunk]
             columns = {
                 name: pa.array([one.get(name) for one in part], pa.binary(32) if name in hashed else pa.string())
                 for name in connector.capabilities.recipe.columns()
