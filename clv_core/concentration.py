@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING, Any
+
 import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
 from clv_core.measures import floats
 from clv_core.stages import PROSPECT, STAGES
+from clv_core.totals import totals_by
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 Floats = NDArray[np.float64]
 TIER_ORDER = ("high", "middle", "low")
@@ -26,7 +32,10 @@ def lorenz(scores: pa.Table, points: int = 100) -> pa.Table:
 
 
 def tier_table(scores: pa.Table) -> pa.Table:
-    """One row per tier, best first: customers, predicted and lifetime value, each with its share, and means per customer."""
+    """One row per tier, best first: customers, predicted value and its 90% range, lifetime value, shares, means per customer.
+
+    Ranges of tiers don't add up to the base's.
+    """
     return _held_by(scores, "tier", "tier", TIER_ORDER)
 
 
@@ -40,17 +49,22 @@ def _held_by(scores: pa.Table, column: str, key: str, order: tuple[str, ...]) ->
     rest = sorted({str(name) for name in names} - set(order))
     values = {name: np.nan_to_num(floats(scores, name)) for name in ("clv", "lifetime_value", "value_to_date")}
     means = {name: floats(scores, name) for name in ("p_alive", "expected_orders", "frequency")}
-    rows = [{key: one, **_held(names == one, values, means)} for one in (*order, *rest) if (names == one).any()]
+    ranges = {row["group"]: row for row in totals_by(scores, column).to_pylist()}
+    rows = [{key: one, **_held(names == one, values, means, ranges[one])} for one in (*order, *rest) if (names == one).any()]
     return pa.Table.from_pylist(rows)
 
 
-def _held(mine: NDArray[np.bool_], values: dict[str, Floats], means: dict[str, Floats]) -> dict[str, object]:
+def _held(
+    mine: NDArray[np.bool_], values: dict[str, Floats], means: dict[str, Floats], ranged: Mapping[str, Any]
+) -> dict[str, object]:
     count, total = int(mine.sum()), {name: float(value.sum()) for name, value in values.items()}
     clv, lifetime = float(values["clv"][mine].sum()), float(values["lifetime_value"][mine].sum())
     return {
         "customers": count,
         "share_customers": count / len(mine),
         "predicted_clv": clv,
+        "predicted_low": ranged["clv_low"],
+        "predicted_high": ranged["clv_high"],
         "share_predicted": clv / total["clv"] if total["clv"] > 0 else None,
         "lifetime_value": lifetime,
         "share_lifetime": lifetime / total["lifetime_value"] if total["lifetime_value"] > 0 else None,

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 SHOWN_RUNS = 90
 KEPT = ("scores", "tiers", "stages", "lorenz", "deciles", "movements", "profiles", "churn")
-SCORED = ("customers", "orders", "currency", "as_of", "horizon_days", "model", "tiers", "warnings")
+SCORED = ("customers", "orders", "currency", "as_of", "horizon_days", "model", "total", "tiers", "warnings")
 FACTS = (*SCORED, "fingerprint", "models", "split", "refusals")
 
 

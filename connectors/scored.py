@@ -204,19 +204,24 @@ def backtest(file: Path | None, folder: Path, split: date | None, horizon_days: 
 
 
 def summary(scored: Scored) -> dict[str, Any]:
-    """What was scored: customers, model, and the tiers' shares of customers and of value."""
+    """What was scored: customers, model, value of all and of tiers (with 90% ranges, which don't add up), and tiers' shares."""
     import pyarrow.compute as pc
+
+    from clv_core.totals import totals_by
 
     table = scored.scores.table
     total = pc.sum(table["clv"]).as_py() or 0.0
     groups = table.group_by("tier").aggregate([("customer_id", "count"), ("clv", "sum"), ("value_to_date", "sum")]).to_pylist()
     found = {group["tier"]: group for group in groups}
+    ranges = {
+        row["group"]: {name: row[name] for name in ("clv", "clv_low", "clv_high")} for row in totals_by(table, "tier").to_pylist()
+    }
     tiers = [
         {
             "tier": tier,
             "customers": found[tier]["customer_id_count"],
             "share_of_customers": found[tier]["customer_id_count"] / table.num_rows,
-            "clv": found[tier]["clv_sum"],
+            **ranges[tier],
             "share_of_clv": found[tier]["clv_sum"] / total if total else 0.0,
             "mean_clv": found[tier]["clv_sum"] / found[tier]["customer_id_count"],
         }
@@ -230,6 +235,7 @@ def summary(scored: Scored) -> dict[str, Any]:
         "as_of": scored.as_of,
         "horizon_days": scored.settings.horizon_days,
         "model": table["model"][0].as_py(),  # as fitted: a fall-back has a name of its own
+        "total": ranges[None],
         "tiers": tiers,
         "warnings": [
             *(str(one) for one in scored.transactions.findings),

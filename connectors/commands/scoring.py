@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from click import Context, Parameter
 
-TIERS = ("tier", "customers", "of all", "predicted value", "of all value", "average")
+TIERS = ("tier", "customers", "of all", "predicted value", "at least", "at most", "of all value", "average")
 STAGES = ("stage", "customers", "of all", "predicted value", "of all value", "still a customer")
 FIGURES = ("spearman", "gini", "top10_capture", "top20_capture", "decile_wape", "bias", "mae", "log_likelihood")
 
@@ -71,8 +71,13 @@ def score_command(
     ahead = f"value of the next {summary['horizon_days']} days" + (f" in {summary['currency']}" if summary["currency"] else "")
     parts = (f"{summary['customers']:,} customers as of {summary['as_of']}", ahead, f"model {summary['model']}")
     title = ", ".join(parts)
-    tiers = ("tier", "customers", "share_of_customers", "clv", "share_of_clv", "mean_clv")
-    show_table(title, TIERS, _with_shares(rows_of(summary["tiers"], tiers), (2, 4)))
+    tiers = ("tier", "customers", "share_of_customers", "clv", "clv_low", "clv_high", "share_of_clv", "mean_clv")
+    show_table(title, TIERS, _with_shares(rows_of(summary["tiers"], tiers), (2, 6)))
+    whole = summary["total"]
+    click.echo(
+        f"All together {whole['clv']:,.0f}, 90% sure: {whole['clv_low']:,.0f} to {whole['clv_high']:,.0f}. "
+        "The tiers' ranges don't add up to it: part of their errors evens out."
+    )
     stages = ("stage", "customers", "share_customers", "predicted_clv", "share_predicted", "mean_p_alive")
     show_table("Where they are in their life as customers", STAGES, _with_shares(rows_of(seen["stages"], stages), (2, 4, 5)))
     for row in seen["profiles"]:

@@ -7,13 +7,13 @@ import pytest
 
 from clv_core.concentration import lorenz, tier_table
 from clv_core.returns import ReturnSettings, returns
-from clv_core.totals import group_totals
+from clv_core.totals import group_totals, totals_by
 from tests.clv_core.world import AS_OF, simulate
 
 SCORES = pa.table({
     "tier": ["low", "high", "low", "middle"], "clv": [0.0, 60.0, 10.0, 30.0], "lifetime_value": [5.0, 100.0, 15.0, 80.0],
     "value_to_date": [5.0, 40.0, 5.0, 50.0], "p_alive": [0.1, 0.9, 0.3, 0.8], "expected_orders": [0.0, 3.0, 0.5, 1.0],
-    "frequency": [0.0, 5.0, 0.0, 2.0],
+    "frequency": [0.0, 5.0, 0.0, 2.0], "clv_high": [0.0, 60.0, 10.0, 30.0],
 })  # fmt: skip
 
 
@@ -33,6 +33,15 @@ def test_tiers_by_hand() -> None:
     assert list(rows) == ["high", "middle", "low"]
     assert (rows["low"]["customers"], rows["low"]["share_customers"], rows["low"]["mean_clv"]) == (2, 0.5, 5.0)
     assert (rows["high"]["share_predicted"], rows["high"]["share_lifetime"]) == (0.6, 0.5)
+
+
+def test_a_tiers_range_is_that_of_its_total_and_ranges_do_not_add_up() -> None:
+    """Without models the level of all is taken to be 10% unsure; customers whose highest value is the mean have no chance."""
+    rows = {row["tier"]: row for row in tier_table(SCORES).to_pylist()}
+    assert (rows["high"]["predicted_low"], rows["high"]["predicted_high"]) == pytest.approx((50.46, 70.17), abs=0.1)
+    assert rows["low"]["predicted_low"] < rows["low"]["predicted_clv"] == 10.0 < rows["low"]["predicted_high"]
+    [*_, whole] = totals_by(SCORES, "tier").to_pylist()
+    assert (whole["group"], whole["customers"], whole["clv"]) == (None, 4, 100.0)
 
 
 def test_returns_and_group_totals_agree() -> None:

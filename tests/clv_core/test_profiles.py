@@ -33,7 +33,8 @@ def scores(**changed: str) -> pa.Table:
     rows = [(*row[:1], changed.get(row[0], row[1]), *row[2:]) for row in SCORED]
     rows.append(("gus", "none", "prospect", 0.0, 0.0, 0.0, 0.0, 0.0, 0.0))
     table = pa.Table.from_pylist([dict(zip(NAMES, row, strict=True)) for row in rows])
-    more = {"expected_orders": table["clv"], "lifetime_value": pa.array([700.0, 220, 150, 90, 30, 5, 0])}
+    more = dict.fromkeys(("expected_orders", "clv_high"), table["clv"])
+    more["lifetime_value"] = pa.array([700.0, 220, 150, 90, 30, 5, 0])
     for name, column in more.items():
         table = table.append_column(name, column)
     return table

@@ -18,6 +18,8 @@ _TIERS = (
     Column("customers", "Customers", "count"),
     Column("share_customers", "Share", "share"),
     Column("predicted_clv", "Predicted value", "money"),
+    Column("predicted_low", "At least (90% sure)", "money"),
+    Column("predicted_high", "At most", "money"),
     Column("share_predicted", "Share of value", "share"),
 )
 _STAGES = (Column("stage", "Stage", "text"), *_TIERS[1:])

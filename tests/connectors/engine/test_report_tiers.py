@@ -46,8 +46,9 @@ def words_of(page: str) -> str:
 def test_the_page_tells_tiers_stages_reasons_movements_and_churn(data: ReportData, tmp_path: Path) -> None:
     said = words_of(render(data, tmp_path / "r.html").read_text("utf-8"))
     for wanted in (
-        "Aware, never bought 1 14% $0.00 0% – $0.00",
-        "Active 2 29% $400 78% 90% $520",
+        "Aware, never bought 1 14% $0.00 $0.00 to $0.00 0% – $0.00",
+        "Active 2 29% $400 $336 to $468 78% 90% $520",
+        "The ranges don't add up to the range of all",
         "3.0 orders and $260 each so far; last order 14 days ago on average. Stages: active 100%. Channels: shop 58%, web 42%.",
         "Categories: music 58%, books 42%. Countries: DE 50%, US 50%. Engagement: email_click 50%, email_open 50%.",
         "100% have ordered once (50% of all)",
@@ -61,7 +62,7 @@ def test_the_page_tells_tiers_stages_reasons_movements_and_churn(data: ReportDat
 
 def test_markdown_and_json_tell_it_too(data: ReportData) -> None:
     said = export(data, "md")
-    assert "| At risk | 1 | 14% | $60.00 | 12% |" in said
+    assert "| At risk | 1 | 14% | $60.00 | $50.44 | $70.25 | 12% |" in said
     assert "- 100% have ordered once (50% of all)" in said
     found = json.loads(export(data, "json"))["tables"]
     assert [row["stage"] for row in found["stages"]] == ["prospect", "new", "active", "at_risk", "lapsed"]
