@@ -91,7 +91,6 @@ class Capabilities:
     concurrent_batches: int = 1
     lookalikes: bool = True
     lookalike_minimum: int = 0
-    lookalike_immutable: bool = False
     lookalike_refresh_days: float = 0  # refreshed on request, at most so often (0: the platform does it itself)
     renames: bool = False  # the connector is a `RenamingConnector` too
     shares: bool = False  # the connector is a `SharingConnector` too

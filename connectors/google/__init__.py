@@ -54,7 +54,6 @@ CAPABILITIES = Capabilities(
     mixed_operations=False,
     concurrent_batches=4,  # requests stand for themselves; 300 a minute is kept by the client
     lookalike_minimum=100,
-    lookalike_immutable=True,
     report_history_days=37 * 30,
     report_restatement_days=30,
     click_parameters=("gclid", "gbraid", "wbraid"),

@@ -19,6 +19,7 @@ from connectors.protocol import Receipt
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from datetime import datetime
+    from decimal import Decimal
 
     from connectors.errors import SyncError
     from connectors.meta.client import GraphClient
@@ -27,6 +28,8 @@ if TYPE_CHECKING:
 
 APPEND_VALUE: Final = "AppendValue"
 OLDEST: Final = timedelta(days=7)
+JUDGED_FROM: Final = 100  # events
+DIFFERENT, TIMES = 5, 3
 WIRE: Final = {
     "EMAIL": "em",
     "PHONE": "ph",
@@ -71,7 +74,8 @@ class Values:
         rejected |= {number: "REFUSED_BY_META" for number, _ in refused}
         reasons = Counter(rejected.values())
         reasons["NOT_RECEIVED"] += missed
-        return Receipt(taken, {one: count for one, count in reasons.items() if count}, rejected)
+        rejected_by = {one: count for one, count in reasons.items() if count}
+        return Receipt(taken, rejected_by, rejected, detail=too_alike([row["value"] for row in rows if row["value"]]))
 
     def _fault(self, row: dict[str, Any]) -> str:
         if not row.get("order_id"):
@@ -99,6 +103,22 @@ class Values:
             event |= {"data_processing_options": ["LDU"], "data_processing_options_country": 0}
             event["data_processing_options_state"] = 0  # 0, 0: Meta looks where the person is
         return event
+
+
+def too_alike(values: Sequence[Decimal]) -> str:
+    """Why Meta could not bid by these values, or "": it asks for 5 different ones, the largest 3 times the smallest.
+
+    A few people may well be alike, so fewer than 100 aren't judged.
+    """
+    if len(values) < JUDGED_FROM:
+        return ""
+    different, smallest, largest = len(set(values)), min(values), max(values)
+    if different >= DIFFERENT and largest >= TIMES * smallest:
+        return ""
+    return (
+        f"the values are too alike for Meta to bid by them ({different:,} different ones, from {smallest:,} to {largest:,}; it "
+        f"asks for {DIFFERENT}, the largest {TIMES} times the smallest): see whether the model tells new customers apart"
+    )
 
 
 def _of_a_row(error: SyncError) -> bool:

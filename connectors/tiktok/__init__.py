@@ -45,7 +45,6 @@ CAPABILITIES = Capabilities(
     mixed_operations=False,  # an audience that is being processed takes no second operation
     lookalikes=True,
     lookalike_minimum=1000,
-    lookalike_immutable=True,
     lookalike_refresh_days=3,  # by itself twice a week, but only while an active ad group uses it
     renames=True,
     shares=True,

@@ -73,6 +73,29 @@ def test_what_meta_would_refuse_costs_nobody_else(box: MetaSandbox, connect: Con
     assert [one["event_id"] for one in box.events] == ["clv-4"]
 
 
+@pytest.mark.parametrize(
+    ("values", "said"),
+    [
+        ([1, 2, 2.5, 2.7, 2.9], "5 different ones, from 1.00 to 2.90"),
+        ([1, 2, 3, 4], "4 different ones, from 1.00 to 4.00"),
+        ([1, 1.5, 2, 2.5, 3], ""),
+    ],
+)
+def test_values_too_alike_to_bid_by_are_told(box: MetaSandbox, connect: Connect, values: list[float], said: str) -> None:
+    """Five different ones, the largest three times the smallest; few people are not judged."""
+    connector = connect(account=WANTED)
+
+    def sent(count: int) -> str:
+        cells = [Decimal(str(values[row % len(values)])).quantize(Decimal("0.01")) for row in range(count)]
+        receipt = connector.send_values(batch(box.clock.now(), count, value=pa.array(cells, pa.decimal128(18, 2))))
+        assert receipt.accepted == count
+        return receipt.detail
+
+    assert said in sent(100)
+    assert bool(sent(100)) == bool(said)
+    assert sent(99) == ""
+
+
 def test_a_refused_event_is_found_by_halving(box: MetaSandbox, connect: Connect) -> None:
     now = box.clock.now()
     ahead = pa.array([now] * 900 + [now + timedelta(hours=3)] + [now] * 99, pa.timestamp("us", "UTC"))
