@@ -35,7 +35,7 @@ def pull(state: Path, contacts: pa.Table, accounts: Sequence[Account], until: da
     import pyarrow.compute as pc
 
     known = read(state, key)
-    if not contacts.num_rows or contacts["click_id"].null_count == contacts.num_rows:
+    if "click_id" not in contacts.column_names or contacts["click_id"].null_count == contacts.num_rows:
         return {"known": 0 if known is None else known.num_rows, "detail": ""}
     parts, refused = [] if known is None else [known], []
     for account in accounts:

@@ -36,6 +36,10 @@ CONTACTS: dict[str, tuple[str, ...]] = {
     "utm_id": (),
     "click_id": (),
 }
+ACQUISITION = (  # what tells where customers came from, and since when
+    "customer_id",
+    *(name for name in CONTACTS if name.startswith(("source_", "utm_")) or name in ("acquired_at", "click_id")),
+)
 CLICKS = ("gclid", "gbraid", "wbraid", "fbclid", "ttclid")  # columns of these names hold click ids too
 ENGAGEMENT: dict[str, tuple[str, ...]] = {
     "customer_id": ("customer", "user_id", "id"),

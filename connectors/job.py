@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from connectors import (
     clicks,
+    contacts,
     events,
     experiments,
     newcomers,
@@ -20,12 +21,12 @@ from connectors import (
     remains,
     retention,
     scored,
-    sources,
     suppression,
     translate,
     writeback,
 )
 from connectors.archive import Archive, Run
+from connectors.columns import ACQUISITION
 from connectors.engine import forget as erasing
 from connectors.engine import pull as pulling
 from connectors.engine import push as pushing
@@ -51,6 +52,7 @@ if TYPE_CHECKING:
     from connectors.commands.output import Progress
     from connectors.config import Settings
     from connectors.engine.audience import Account
+    from connectors.engine.contact_book import ContactBook
     from connectors.engine.ledger import Ledger
     from connectors.engine.plan import Plan
 
@@ -62,7 +64,7 @@ class Judged:
     """Checked orders, the contacts, the scores, and why the model gate refuses them (empty: it doesn't)."""
 
     checked: Transactions
-    contacts: pa.Table
+    contacts: ContactBook
     scores: pa.Table
     summary: dict[str, Any]
     as_of: date
@@ -101,8 +103,9 @@ def run(settings: Settings, *, now: Clock = utc_now, shown: Progress, force: str
         shown("pulling campaign results", 0, 0)
         pulled = pulling.pull(ledger, [one.connector for one in accounts], judged.checked.first_day, judged.as_of, now=now)
         outcome.pulled, outcome.exit_code = pulled.summary(), worst([outcome.exit_code, pulled.exit_code])
+        came_from = judged.contacts.select(ACQUISITION)
         outcome.pulled["clicks"] = clicks.pull(
-            settings.state, judged.contacts, accounts, judged.as_of, translate.encryption_key(settings)
+            settings.state, came_from, accounts, judged.as_of, translate.encryption_key(settings)
         )
         kept.note(
             audiences=outcome.audiences,
@@ -112,7 +115,7 @@ def run(settings: Settings, *, now: Clock = utc_now, shown: Progress, force: str
             exit_code=outcome.exit_code,
         )
         shown("writing the page", 0, 0)
-        outcome.report = paperwork.write(settings, kept, judged.checked, judged.contacts, ledger)
+        outcome.report = paperwork.write(settings, kept, judged.checked, came_from, ledger)
         outcome.words = kept.record["words"]
         ledger.end_run(number, now(), outcome.exit_code, {"run": kept.id})
     return outcome
@@ -182,9 +185,9 @@ def report(settings: Settings, out: Path | None, kind: str, table: str, *, shown
     if kept is None:
         raise ConfigurationError("no run has left scores yet", remedy="run first: clvsync run")
     with _opened(settings, utc_now, ("nothing",)) as (ledger, _):
-        checked, contacts = living(ledger, scored.transactions(settings), contacts_of(settings))
-        checked, contacts, _ = people.merge(settings, checked, contacts, utc_now().year)
-        data = paperwork.report_data(settings, kept, checked, contacts, ledger)
+        checked, known = living(ledger, scored.transactions(settings), contacts.read(settings, ledger))
+        checked, known, _ = contacts.by_person(settings, checked, known, utc_now().year, ledger)
+        data = paperwork.report_data(settings, kept, checked, known.select(ACQUISITION), ledger)
     return paperwork.publish(data, out or (settings.state / "report.html" if kind == "html" else None), kind, table)
 
 
@@ -222,29 +225,24 @@ def judge(settings: Settings, kept: Run, ledger: Ledger, *, now: Clock, shown: P
 
     shown("reading orders", 0, 0)
     checked = scored.transactions(settings)
-    day, contacts = scored.day_of(settings, checked, now), contacts_of(settings)
-    checked, contacts = living(ledger, checked, contacts)
-    checked, contacts, links = people.merge(settings, checked, contacts, now().year)
+    day, known = scored.day_of(settings, checked, now), contacts.read(settings, ledger)
+    checked, known = living(ledger, checked, known)
+    checked, known, links = contacts.by_person(settings, checked, known, now().year, ledger)
     if links is not None:
         kept.keep("people", links)
     older = Archive.of(settings).last(before=kept)
-    mark = scored.fingerprint(settings, checked, contacts, day)
+    mark = scored.fingerprint(settings, checked, known.bare(), day)
     if older is not None and (scores := paperwork.take_over(kept, older, mark)) is not None:
         record = kept.record
-        return Judged(checked, contacts, scores, paperwork.summary(record), day, tuple(record["refusals"]))
+        return Judged(checked, known, scores, paperwork.summary(record), day, tuple(record["refusals"]))
     shown("scoring customers", 0, 0)
-    made = scored.of_transactions(settings, checked, day, contacts=contacts, previous=older.table("scores") if older else None)
+    lands = known.select(("customer_id", "country"))
+    made = scored.of_transactions(settings, checked, day, contacts=lands, previous=older.table("scores") if older else None)
     shown("testing the model on held-out orders", 0, 0)
     tested = backtest(checked, None, settings.model.horizon_days, made.settings)
     refusals = gate(tested, made.settings.gate).reasons if settings.model.gate.enabled else ()
     paperwork.keep(kept, made, tested, refusals, mark)
-    return Judged(checked, contacts, made.scores.table, scored.summary(made), day, tuple(refusals))
-
-
-def contacts_of(settings: Settings) -> pa.Table:
-    """The contacts, one row per customer."""
-    source = settings.sources.contacts
-    return sources.contacts(source, settings.folder) if source else sources.nobody()
+    return Judged(checked, known, made.scores.table, scored.summary(made), day, tuple(refusals))
 
 
 @contextmanager
@@ -266,7 +264,7 @@ def planned(
         judged.contacts,
         ledger=ledger,
         work=_work(settings),
-        suppressed=people.joined(suppression.customers(settings, judged.contacts, now().year), Archive.of(settings)),
+        suppressed=people.joined(suppression.customers(settings, judged.contacts.bare(), now().year), Archive.of(settings)),
         also_strict=settings.consent.also_needed_in,
     )
     try:
@@ -356,6 +354,7 @@ def _opened(settings: Settings, now: Clock, platforms: Sequence[str] = ()) -> It
         for account in accounts:
             account.connector.close()
         ledger.close()
+        contacts.drop(settings)
         os.umask(usual)
 
 

@@ -5,13 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    import pyarrow as pa
-
     from clv_core.transactions import Transactions
+    from connectors.engine.contact_book import ContactBook
     from connectors.engine.ledger import Ledger
 
 
-def living(ledger: Ledger, checked: Transactions, contacts: pa.Table) -> tuple[Transactions, pa.Table]:
+def living(ledger: Ledger, checked: Transactions, contacts: ContactBook) -> tuple[Transactions, ContactBook]:
     """Both without the rows of customers who have a tombstone. Their ids are told by the keyed hash alone."""
     import pyarrow as pa
     import pyarrow.compute as pc
@@ -19,8 +18,7 @@ def living(ledger: Ledger, checked: Transactions, contacts: pa.Table) -> tuple[T
     erased = pa.array([bytes.fromhex(one) for one in ledger.tombstones()], pa.binary(16))
     if not len(erased):
         return checked, contacts
-    known = contacts["customer_id"].combine_chunks()
-    contacts = contacts.filter(pc.invert(pc.is_in(ledger.member_keys(known).storage, erased)))
+    contacts = contacts.without(erased)
     query = f"SELECT DISTINCT customer_id FROM {checked.relation}"
     ids = pa.array([str(one) for (one,) in checked.connection.execute(query).fetchall()], pa.string())
     gone = ids.filter(pc.is_in(ledger.member_keys(ids).storage, erased))

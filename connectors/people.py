@@ -22,12 +22,17 @@ if TYPE_CHECKING:
 CONSENTS = ("consent_ad_user_data", "consent_ad_personalization", "do_not_sell")
 
 
+def joins(settings: Settings) -> bool:
+    """Whether customers may be joined at all."""
+    return settings.identity.same_person_by_email or settings.identity.same_person_by_phone
+
+
 def merge(
     settings: Settings, checked: Transactions, contacts: pa.Table, year: int
 ) -> tuple[Transactions, pa.Table, pa.Table | None]:
     """Transactions and contacts by person, and the links (customer_id, person_id, why) of those who were joined."""
     switches = settings.identity
-    if not (switches.same_person_by_email or switches.same_person_by_phone):
+    if not joins(settings):
         return checked, contacts, None
     import pyarrow.compute as pc
 

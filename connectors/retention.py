@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from connectors import clicks, experiments
 from connectors.engine.audience import Place
+from connectors.engine.known import known_folder
 from connectors.engine.settling import drop_pending
 from connectors.engine.snapshots import attach, write_snapshot
 from connectors.engine.status import spec_of
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from connectors.engine.leftover import Lifecycle
 
 LATE = timedelta(days=2)  # members leave a platform at its own hour
+UNUSED = timedelta(days=7)  # identifiers kept for the next plan, when no plan has asked for them since
 
 
 def expire(settings: Settings, ledger: Ledger, lifecycle: Lifecycle, now: datetime) -> list[str]:
@@ -31,6 +33,7 @@ def expire(settings: Settings, ledger: Ledger, lifecycle: Lifecycle, now: dateti
     notes = [note for row in ledger.audiences() if (note := _audience(ledger, row, lifecycle, limits.lost_accounts_days, now))]
     oldest = now - timedelta(days=limits.runs_days)
     _history(ledger, oldest)
+    known_folder(ledger).drop((now - UNUSED).timestamp())
     clicks.expire(settings.state, oldest.date(), ledger.key)
     trials = {one.key for one in lifecycle.asked if one.holdout > 0}
     experiments.expire(settings.state, ledger, trials, oldest.date())

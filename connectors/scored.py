@@ -15,10 +15,11 @@ from connectors.errors import ConfigurationError
 from connectors.protocol import utc_now
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
     from datetime import date
     from pathlib import Path
 
+    import duckdb
     import pyarrow as pa
 
     from clv_core.choice import Choice
@@ -170,7 +171,7 @@ def of_transactions(
     return Scored(checked, made, day, chosen)
 
 
-def fingerprint(settings: Settings, checked: Transactions, contacts: pa.Table, day: date) -> str:
+def fingerprint(settings: Settings, checked: Transactions, contacts: Iterable[pa.RecordBatch], day: date) -> str:
     """A digest of all that scores depend on: orders, contacts, engagement, model.yaml, the day and this version."""
     import duckdb
 
@@ -180,11 +181,22 @@ def fingerprint(settings: Settings, checked: Transactions, contacts: pa.Table, d
     parts: list[Any] = [version("clv-audience-sync"), str(day), settings.model.model_dump_json()]
     parts.append(checked.connection.execute(query).fetchall())
     with duckdb.connect() as connection:
-        for table in (contacts, events):
-            if table is not None:
-                connection.register("given", table)
-                parts.append(connection.execute("SELECT sum(hash(g)), count(*) FROM given g").fetchall())
+        parts.append(_told(connection, contacts))
+        if events is not None:
+            parts.append(_told(connection, [events]))
     return hashlib.sha256(repr(parts).encode()).hexdigest()
+
+
+def _told(connection: duckdb.DuckDBPyConnection, tables: Iterable[pa.Table | pa.RecordBatch]) -> tuple[int, int]:
+    """What tells rows from others, whatever their order: the sum of their hashes, and how many they are."""
+    import pyarrow as pa
+
+    total = rows = 0
+    for table in tables:
+        connection.register("given", pa.table(table) if isinstance(table, pa.RecordBatch) else table)
+        [(some, count)] = connection.execute("SELECT coalesce(sum(hash(g)), 0), count(*) FROM given g").fetchall()
+        total, rows = total + int(some), rows + int(count)
+    return total, rows
 
 
 def backtest(file: Path | None, folder: Path, split: date | None, horizon_days: int | None, shown: Progress) -> Backtest:
@@ -214,7 +226,8 @@ def summary(scored: Scored) -> dict[str, Any]:
     groups = table.group_by("tier").aggregate([("customer_id", "count"), ("clv", "sum"), ("value_to_date", "sum")]).to_pylist()
     found = {group["tier"]: group for group in groups}
     ranges = {
-        row["group"]: {name: row[name] for name in ("clv", "clv_low", "clv_high")} for row in totals_by(table, "tier").to_pylist()
+        row["group"]: {name: row[name] for name in ("clv", "clv_low", "clv_high")}
+        for row in totals_by(table, "tier").to_pylist()
     }
     tiers = [
         {

@@ -10,20 +10,24 @@ from typing import TYPE_CHECKING, Any
 
 from clv_core.csv_files import csv_sql, data_suffix, plain
 from clv_core.findings import InputError
-from connectors.columns import CLICKS, CONSENTS, CONTACTS, ENGAGEMENT, RATES, SEVERAL
+from connectors.columns import CONTACTS, ENGAGEMENT, RATES, SEVERAL
+from connectors.contact_rows import ContactRows, completed
 from connectors.errors import ConfigurationError, Place
 from connectors.settings import reveal
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     import duckdb
     import pyarrow as pa
 
     from connectors.config.sources import TableSource
+    from connectors.engine.contact_book import ContactBook
+    from connectors.engine.ledger import Ledger
 
 _log = logging.getLogger(__name__)
 NAMELESS = "rows_without_customer_id"
+BATCH_ROWS = 65_536
 
 
 def contacts(source: TableSource, folder: Path) -> pa.Table:
@@ -32,48 +36,70 @@ def contacts(source: TableSource, folder: Path) -> pa.Table:
     Repeated rows of a customer are one person: identifiers are gathered, the first non-empty text wins, and consent is the
     least that any of the rows grants.
     """
+    connection, rows, relation = _contact_rows(source, folder)
+    numbered = f"(SELECT *, row_number() OVER () AS source_row FROM ({rows.raw(relation)}))"
+    named = "customer_id IS NOT NULL AND trim(customer_id) <> ''"
+    table = _arrow(connection, f"{rows.gathered(f'(SELECT * FROM {numbered} WHERE {named})')} ORDER BY customer_id")
+    ids = f"(SELECT {rows.cells['customer_id']} AS customer_id FROM {relation})"
+    left_out = _arrow(connection, f"SELECT count(*) AS n FROM {ids} WHERE NOT coalesce({named}, false)")["n"][0].as_py()
+    _tell(left_out)
+    return completed(table).replace_schema_metadata({NAMELESS: str(left_out)})
+
+
+def contact_book(source: TableSource | None, folder: Path, ledger: Ledger, work: Path) -> ContactBook:
+    """The contacts as `contacts` reads them, on disk in the folder `work`: memory doesn't grow with their number."""
+    import duckdb
+    import pyarrow as pa
+
+    from connectors.engine.contact_book import BookWriter, book_of, different
+
+    if source is None:
+        return book_of(nobody(), work, ledger)
+    connection, rows, relation = _contact_rows(source, folder)
+    with duckdb.connect() as gathering:
+
+        def gathered(found: pa.Table) -> pa.Table:
+            gathering.register("found", found)
+            query = rows.alone if different(found) == found.num_rows else rows.gathered
+            return gathering.sql(query("found")).to_arrow_table()
+
+        try:
+            reader = connection.sql(rows.raw(relation)).to_arrow_reader(BATCH_ROWS)
+            schema = reader.schema.append(pa.field("source_row", pa.int64()))
+            book = BookWriter(work, schema, gathered).book(_numbered(reader, schema), ledger)
+        except duckdb.Error as error:
+            raise _unreadable(error) from None
+    _tell(book.nameless)
+    return book
+
+
+def _numbered(reader: pa.RecordBatchReader, schema: pa.Schema) -> Iterator[pa.RecordBatch]:
+    import numpy as np
+    import pyarrow as pa
+
+    start = 0
+    for batch in reader:
+        numbers = pa.array(np.arange(start, start + batch.num_rows))
+        yield pa.RecordBatch.from_arrays([*batch.columns, numbers], schema=schema)
+        start += batch.num_rows
+
+
+def _contact_rows(source: TableSource, folder: Path) -> tuple[duckdb.DuckDBPyConnection, ContactRows, str]:
     connection, relation = _open(source, folder)
     types = {name: kind for name, kind, *_ in connection.execute(f"DESCRIBE {relation}").fetchall()}
     names = _match(types, CONTACTS, source, needed=("customer_id",))
     csv_lists = bool(source.path) and data_suffix(Path(str(source.path))) in (".csv", ".tsv", ".txt")
-    fields = [
-        _gathered(ours, theirs, types[theirs], csv_lists)
-        for ours, theirs in names.items()
-        if ours not in ("customer_id", "click_id")
-    ]
-    fields += _clicks(types, names)
-    key = f'CAST("{names["customer_id"]}" AS VARCHAR)'
-    columns = ", ".join([f"{key} AS customer_id", *fields])
-    rows = f"(SELECT *, row_number() OVER () AS source_row FROM {relation})"
-    named = f"{key} IS NOT NULL AND trim({key}) <> ''"
-    table = _arrow(connection, f"SELECT {columns} FROM {rows} WHERE {named} GROUP BY {key} ORDER BY {key}")
-    left_out = _arrow(connection, f"SELECT count(*) AS n FROM {relation} WHERE NOT ({named})")["n"][0].as_py()
+    return connection, ContactRows.of(types, names, csv_lists=csv_lists), relation
+
+
+def _tell(left_out: int) -> None:
     if left_out:
         _log.warning("%d rows of the contacts have no customer_id and are left out", left_out)
-    for missing in (name for name in CONTACTS if name not in names):
-        import pyarrow as pa
-
-        kind = pa.list_(pa.string()) if missing in SEVERAL else pa.string()
-        if missing not in table.column_names:
-            table = table.append_column(missing, pa.nulls(len(table), kind))
-    return table.select(list(CONTACTS)).replace_schema_metadata({NAMELESS: str(left_out)})
 
 
 def nameless(table: pa.Table) -> int:
     """How many rows of the contacts' source were left out because they have no customer_id."""
     return int((table.schema.metadata or {}).get(NAMELESS.encode(), b"0"))
-
-
-def _clicks(types: Mapping[str, str], names: Mapping[str, str]) -> list[str]:
-    """The expression of `click_id`: all that a person has, divided by spaces, those of named columns as `gclid=...`."""
-    named, mapped = {name.lower().strip(): name for name in types}, names.get("click_id")
-    text = "nullif(trim(CAST(\"{}\" AS VARCHAR)), '')"
-    parts = [text.format(mapped)] if mapped and mapped.lower() not in CLICKS else []
-    parts += [f"'{one}=' || {text.format(named[one])}" for one in CLICKS if one in named]
-    if not parts:
-        return []
-    firsts = ", ".join(f"arg_min({one}, source_row) FILTER ({one} IS NOT NULL)" for one in parts)
-    return [f"nullif(concat_ws(' ', {firsts}), '') AS click_id"]
 
 
 def nobody() -> pa.Table:
@@ -255,31 +281,16 @@ def _place(source: TableSource) -> Place:
     return Place(file=str(source.path or source.database or ""))
 
 
-def _gathered(ours: str, theirs: str, kind: str, csv_lists: bool) -> str:
-    column = f'"{theirs}"'
-    text = f"nullif(trim(CAST({column} AS VARCHAR)), '')"
-    if ours in SEVERAL:
-        if kind.endswith("[]"):
-            listed = f"CAST({column} AS VARCHAR[])"
-        else:
-            plain = f"string_split({text}, '|')" if csv_lists else f"[{text}]"
-            listed = (
-                f"CASE WHEN {text} LIKE '[%' AND json_valid({text}) THEN from_json({text}, '[\"VARCHAR\"]') ELSE {plain} END"
-            )
-        return f"list_sort(list_distinct(flatten(list({listed})))) AS {ours}"
-    if ours in CONSENTS:
-        from connectors.engine.consent import least
-
-        return f"{least(ours, text)} AS {ours}"
-    return f"arg_min({text}, source_row) FILTER ({text} IS NOT NULL) AS {ours}"
-
-
 def _arrow(connection: duckdb.DuckDBPyConnection, query: str) -> pa.Table:
     import duckdb
 
     try:
         return connection.sql(query).to_arrow_table()
     except duckdb.Error as error:
-        line = re.search(r"[Ll]ine:? (\d+)", str(error))  # the rest of DuckDB's text repeats the row
-        where = f" in line {line.group(1)}" if line else ""
-        raise ConfigurationError(f"a source can't be read{where}", remedy="correct that row or export the file again") from None
+        raise _unreadable(error) from None
+
+
+def _unreadable(error: Exception) -> ConfigurationError:
+    line = re.search(r"[Ll]ine:? (\d+)", str(error))  # the rest of DuckDB's text repeats the row
+    where = f" in line {line.group(1)}" if line else ""
+    return ConfigurationError(f"a source can't be read{where}", remedy="correct that row or export the file again")

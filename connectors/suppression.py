@@ -10,7 +10,7 @@ from connectors.errors import ConfigurationError, Place
 from connectors.protocol import IdentifierField, Recipe
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
     from pathlib import Path
 
     import pyarrow as pa
@@ -55,7 +55,7 @@ def listed(source: TableSource, folder: Path) -> pa.Table:
     return found
 
 
-def customers(settings: Settings, contacts: pa.Table, year: int) -> frozenset[str]:
+def customers(settings: Settings, contacts: Iterable[pa.RecordBatch], year: int) -> frozenset[str]:
     """The ids of all customers on the list: those named, and those whose contacts hold an address or number that is on it."""
     source = settings.sources.suppression
     if source is None:
@@ -63,7 +63,7 @@ def customers(settings: Settings, contacts: pa.Table, year: int) -> frozenset[st
     return named(listed(source, settings.folder), contacts, translate.identity_rules(settings, year))
 
 
-def named(entries: pa.Table, contacts: pa.Table, rules: IdentityRules) -> frozenset[str]:
+def named(entries: pa.Table, contacts: Iterable[pa.RecordBatch], rules: IdentityRules) -> frozenset[str]:
     """The same for a list and contacts that were read."""
     import pyarrow as pa
     import pyarrow.compute as pc
@@ -77,7 +77,7 @@ def named(entries: pa.Table, contacts: pa.Table, rules: IdentityRules) -> frozen
     table = pa.table({"customer_id": numbers, **lists, "country": asked["country"]})
     digests: set[bytes] = set()
     readable: set[str] = set()
-    for batch in _identified(table, rules):
+    for batch in _identified(table.combine_chunks().to_batches(65_536), rules):
         for column in RECIPE.columns():
             digests.update(one for one in batch.column(column).to_pylist() if one is not None)
         readable.update(batch.column("customer_id").to_pylist())
@@ -95,7 +95,7 @@ def named(entries: pa.Table, contacts: pa.Table, rules: IdentityRules) -> frozen
     return frozenset(ids)
 
 
-def _identified(table: pa.Table, rules: IdentityRules) -> Iterator[pa.RecordBatch]:
+def _identified(contacts: Iterable[pa.RecordBatch], rules: IdentityRules) -> Iterator[pa.RecordBatch]:
     from connectors.engine.identity import IdentityReport, identify_batches
 
-    return identify_batches(table.combine_chunks().to_batches(65_536), RECIPE, rules, IdentityReport())
+    return identify_batches(contacts, RECIPE, rules, IdentityReport(), threads=2)

@@ -72,6 +72,13 @@ def least(column: str, text: str) -> str:
     return f"coalesce({refused}, {unread}, CASE WHEN {blank} THEN NULL ELSE min({text}) END)"
 
 
+def readable(column: str, text: str) -> str:
+    """SQL: what `least` says of a single row."""
+    blank = BLANK if column != SOLD else (*DENIED, *BLANK)
+    word = f"lower(trim(coalesce({text}, '')))"
+    return f"CASE WHEN {_among(word, blank)} THEN NULL ELSE {text} END"
+
+
 def limited_data_use(country: str = "consent_country") -> str:
     """SQL boolean: whether a person goes with limited data use."""
     each = (f"({name(country)} = {quote(land)} AND {_among(_word('region'), words)})" for land, words in LIMITED_REGIONS)

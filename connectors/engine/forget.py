@@ -6,11 +6,14 @@ import os
 import shutil
 from typing import TYPE_CHECKING, Any
 
+import pyarrow as pa
+
 from connectors.engine import everywhere
 from connectors.engine.audience import Account, AudienceRequest, Guardrails, Place
 from connectors.engine.erased import bury, of_keys, settle_tombstones, still_held
 from connectors.engine.files import private_folder
 from connectors.engine.guardrails import Source
+from connectors.engine.known import known_folder
 from connectors.engine.leftover import KEEP, RIGHTS, held_rows
 from connectors.engine.outcome import worst
 from connectors.engine.plan import Planner
@@ -67,6 +70,7 @@ def forget(
         finally:
             shutil.rmtree(work, ignore_errors=True)
         mine = {bytes.fromhex(key) for key in keys}
+        known_folder(ledger).forget(pa.array(sorted(mine), pa.binary(16)))
         counts = forget_events(ledger, sorted(mine), now())
         left = {key for line in still_held(ledger) for key in line["keys"] & mine}
         settle_tombstones(ledger, now())

@@ -1,103 +1,132 @@
-"""Members' identifiers for one recipe, made once however many audiences want them."""
+"""Members' identifiers for one recipe, made once however many audiences want them; last night's serve those who are the same.
+
+Every piece of members is laid out on its own. How many people share an identifier is known only at the end: those few who have
+one that too many have are then laid out again without it.
+"""
 
 from __future__ import annotations
 
 import hashlib
-from collections import deque
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from connectors.engine.identity import IdentityReport, count_shared, identify_batches
-from connectors.engine.kept import KeptValues
-from connectors.engine.pieces import PieceWriter
+from connectors.engine.contact_columns import checked_default
+from connectors.engine.identity import IdentityReport, SharedIdentifiers
+from connectors.engine.in_order import in_order
+from connectors.engine.known import CONTENT, spanned
+from connectors.engine.laying import Laying
+from connectors.engine.pieces import Pieces, PieceWriter
 from connectors.engine.snapshots import recipe_fields
-from connectors.engine.tables import name, open_tables
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Iterator
     from pathlib import Path
 
-    import duckdb
+    from numpy.typing import NDArray
 
     from connectors.engine.identity import IdentityRules
+    from connectors.engine.laying import Made
     from connectors.engine.members import Members
     from connectors.protocol import Recipe
 
 THREADS = 2
+SHARED = pa.schema([("field", pa.int8()), ("person", pa.int32()), ("key", pa.uint64())])
 
 
 @dataclass
 class Identified:
-    """Piece file of member_key, row_digest and the recipe's columns, and what became of every identifier."""
+    """The members' rows in a piece file, and what became of every identifier."""
 
     path: Path
+    key: bytes
     columns: tuple[str, ...]
     rows: int
     report: IdentityReport
+    again: int = 0
+    """For how many people last night's identifiers served."""
+
+    @property
+    def schema(self) -> pa.Schema:
+        """member_key, row_digest and the recipe's columns."""
+        return pa.schema(list(Pieces(self.path, self.key).schema)[: 2 + len(self.columns)])
+
+    def pieces(self) -> Iterator[pa.RecordBatch]:
+        """The rows of everybody who has an identifier."""
+        schema = self.schema
+        for piece in Pieces(self.path, self.key):
+            rows = pa.RecordBatch.from_arrays(piece.columns[: len(schema)], schema=schema)
+            yield (
+                rows
+                if piece.column("found").null_count == 0 and pc.min(piece.column("found")).as_py() != 0
+                else rows.filter(pc.greater(piece.column("found"), 0))
+            )
 
 
 def identify_members(members: Members, recipe: Recipe, rules: IdentityRules) -> Identified:
-    """All members identified as the recipe says, in chunks, by THREADS at a time; flat memory."""
+    """All members identified as the recipe says, a piece at a time, by THREADS at once; flat memory."""
+    rules = checked_default(rules)
     mark = hashlib.blake2b(f"{recipe!r} {rules!r}".encode(), digest_size=8).hexdigest()
-    path = members.work / f"identified-{mark}.pieces"
-    report = IdentityReport()
-    schema = pa.schema([pa.field("member_key", pa.uuid()), pa.field("row_digest", pa.uuid()), *recipe_fields(recipe)])
-    connection = open_tables(members.work)
+    columns = [pa.field("member_key", pa.uuid()), pa.field("row_digest", pa.uuid()), *recipe_fields(recipe)]
+    schema = spanned(pa.schema([*columns, CONTENT, pa.field("found", pa.int32())]), members.spans)
+    kept = members.known
+    path, key = (kept.path(recipe, rules), kept.seal) if kept else (members.work / f"identified-{mark}.pieces", members.key)
+    laying = Laying(members.pieces(), members.spans, recipe, rules, schema, kept, path)
+    report, shared = IdentityReport(), SharedIdentifiers(rules.shared_limit)
+    side = members.work / f"shared-{mark}.pieces"
+    again = 0
     try:
-        with KeptValues(members.work / f"judged-{mark}.pieces", members.key) as kept:
-            shared = count_shared(members.pieces(), recipe, rules, kept.keep, threads=THREADS)
-            known = kept.again() if rules.shared_limit else None
-            begun: deque[pa.RecordBatch] = deque()
-            pieces = _noted(members.pieces(), begun)
-            with PieceWriter(path, schema, members.key, lasting=False) as writer:
-                for found in identify_batches(pieces, recipe, rules, report, threads=THREADS, shared=shared, known=known):
-                    piece = begun.popleft()
-                    if found.num_rows:
-                        writer.write(_keyed(connection, found, piece, schema))
+        with PieceWriter(path, schema, key, lasting=False) as writer:
+            with PieceWriter(side, SHARED, members.key, lasting=False) as noted:
+                for made in in_order(range(laying.count), laying.make, THREADS):
+                    writer.write(made.rows)
+                    report.add(made.report)
+                    again += made.again
+                    _note(made, laying.counted, shared, noted)
+            _leave_shared(writer, Pieces(side, members.key), laying, shared, report)
     finally:
-        connection.close()
-    return Identified(path, recipe.columns(), writer.rows, report)
+        side.unlink(missing_ok=True)
+    return Identified(path, key, recipe.columns(), report.rows, report, again)
 
 
-def _noted(pieces: Iterable[pa.RecordBatch], begun: deque[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-    """The pieces; each waits in `begun` for what becomes of it."""
-    for piece in pieces:
-        begun.append(piece)
-        yield piece
-
-
-def _keyed(
-    connection: duckdb.DuckDBPyConnection, found: pa.RecordBatch, piece: pa.RecordBatch, schema: pa.Schema
-) -> pa.RecordBatch:
-    member = piece.column("member_key").take(pc.index_in(found.column("customer_id"), value_set=piece.column("customer_id")))
-    columns = [found.column(one.name).cast(one.type) for one in list(schema)[2:]]
-    digests = row_digests(connection, pa.table(columns, schema=pa.schema(list(schema)[2:])))
-    return pa.RecordBatch.from_arrays([member, digests, *columns], schema=schema)
-
-
-def row_digests(connection: duckdb.DuckDBPyConnection, identifiers: pa.Table) -> pa.Array:
-    """16 bytes per row, as UUID: what the diff compares. Nulls leave no mark, so a new empty column changes nothing.
-
-    MD5 tells rows apart here, nothing more: what it is fed are SHA-256 digests of identifiers.
-    """
-    connection.register("identifiers", identifiers)
-    try:
-        content = digest_input(identifiers.schema.names, identifiers.schema.types)
-        query = f"SELECT CAST(md5({content}) AS UUID) AS d FROM identifiers"
-        return connection.sql(query).to_arrow_table()["d"].combine_chunks()
-    finally:
-        connection.unregister("identifiers")
-
-
-def digest_input(names: Sequence[str], types: Sequence[pa.DataType]) -> str:
-    """SQL text of the bytes that are digested: per identifier that is there a mark of its column, then 32 or 16 bytes."""
+def _note(made: Made, counted: list[str], shared: SharedIdentifiers, noted: PieceWriter) -> None:
+    """Nothing: the piece's identifiers are counted, and kept for the end."""
     parts = []
-    for one, kind in zip(names, types, strict=True):
-        mark = hashlib.blake2b(one.encode(), digest_size=4).hexdigest()
-        tag = "".join(f"\\x{mark[place : place + 2]}" for place in range(0, 8, 2))
-        content = f"unhex(md5({name(one)}))" if pa.types.is_string(kind) else name(one)
-        parts.append(f"coalesce('{tag}'::BLOB || {content}, ''::BLOB)")
-    return " || ".join(parts)
+    for number, name in enumerate(counted):
+        people, keys = made.keys[name]
+        shared.count(name, keys)
+        parts.append((np.full(len(people), number, np.int8), people.astype(np.int32), keys))
+    columns = [np.concatenate(one) for one in zip(*parts, strict=True)] or [np.empty(0, np.int8)] * 3
+    arrays = [pa.array(one).cast(kind.type) for one, kind in zip(columns, SHARED, strict=True)]
+    noted.write(pa.RecordBatch.from_arrays(arrays, schema=SHARED))
+
+
+def _leave_shared(writer: PieceWriter, side: Pieces, laying: Laying, shared: SharedIdentifiers, report: IdentityReport) -> None:
+    """Nothing: who has an identifier that too many people have is laid out again without it, in rows that aren't kept."""
+    for number, noted in enumerate(side):
+        people = _crowd(noted, laying.counted, shared)
+        if not len(people):
+            continue
+        before, after, rows = laying.again(number, people, shared)
+        report.take(before)
+        report.add(after)
+        held = writer.read(number)
+        left = held.filter(pc.invert(pc.is_in(held.column("member_key").storage, laying.keys(number, people))))
+        joined = pa.Table.from_batches([left, rows], schema=writer.schema).combine_chunks()
+        arrays = [column.combine_chunks() for column in joined.columns]
+        writer.replace(number, pa.RecordBatch.from_arrays(arrays, schema=writer.schema), held.num_rows)
+
+
+def _crowd(noted: pa.RecordBatch, counted: list[str], shared: SharedIdentifiers) -> NDArray[np.int64]:
+    """The people of a piece who have an identifier that too many have."""
+    fields, people, keys = (column.to_numpy() for column in noted.columns)
+    found = [np.empty(0, np.int32)]
+    for number, name in enumerate(counted):
+        mine = fields == number
+        if (marks := shared.crowded(name, lambda mine=mine: keys[mine])) is not None:  # type: ignore[misc]
+            found.append(people[mine][marks])
+    crowd: NDArray[np.int64] = np.unique(np.concatenate(found)).astype(np.int64)
+    return crowd

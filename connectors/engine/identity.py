@@ -18,10 +18,10 @@ from connectors.engine.identity_file import hash_file
 from connectors.engine.identity_report import FieldReport, IdentityReport
 from connectors.engine.in_order import in_order
 from connectors.engine.judged import Judged, judge
-from connectors.engine.member_columns import laid_out, schema_of
+from connectors.engine.member_columns import Laid, laid_out, schema_of
 from connectors.engine.normalise import RULES, IdentityRules
 from connectors.engine.resolution import one_row_each
-from connectors.engine.shared import SharedIdentifiers, count_shared, counted
+from connectors.engine.shared import SharedIdentifiers, count_shared
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -72,9 +72,9 @@ def identify(
     report = IdentityReport()
     found = []
     while chunks:  # each chunk's judged form is let go as soon as its rows are laid out
-        batch, counts = laid_out(*chunks.popleft(), recipe, shared)
-        report.add(counts)
-        found.append(batch)
+        laid = laid_out(*chunks.popleft(), recipe, shared)
+        report.add(laid.report)
+        found.append(laid.batch)
     return Identified(pa.Table.from_batches(found, schema=schema_of(recipe)), report)
 
 
@@ -86,31 +86,24 @@ def identify_batches(
     *,
     threads: int = 1,
     shared: SharedIdentifiers | None = None,
-    known: Iterator[Judged] | None = None,
 ) -> Iterator[pa.RecordBatch]:
     """As `identify`, a chunk at a time in flat memory, for contacts with one row per customer.
 
     `report` is filled as the batches are read. `shared` comes from `count_shared` over the same chunks; None drops nothing.
-    `known`: the values that `count_shared` kept of these chunks, which are then no larger than CHUNK_ROWS.
     """
     rules = checked_default(rules)
-    twice = [one for one in recipe.fields if known is not None and counted(one)]
 
-    def work(given: tuple[pa.RecordBatch, Iterator[Judged]]) -> tuple[pa.RecordBatch, IdentityReport]:
-        return laid_out(*_judged(given[0], recipe, rules, given[1] if twice else None), recipe, shared)
+    def work(batch: pa.RecordBatch) -> Laid:
+        return laid_out(*_judged(batch, recipe, rules), recipe, shared)
 
-    chunks = ((batch, iter([next(known) for _ in twice] if known else [])) for batch in _small(batches))
-    for found, counts in in_order(chunks, work, threads):
-        report.add(counts)
-        yield found
+    for found in in_order(_small(batches), work, threads):
+        report.add(found.report)
+        yield found.batch
 
 
-def _judged(
-    batch: pa.RecordBatch, recipe: Recipe, rules: IdentityRules, known: Iterator[Judged] | None = None
-) -> tuple[pa.Array, list[Judged]]:
+def _judged(batch: pa.RecordBatch, recipe: Recipe, rules: IdentityRules) -> tuple[pa.Array, list[Judged]]:
     contacts = Contacts.of(batch)
-    ids = batch.column("customer_id").cast(pa.string())
-    return ids, [next(known) if known and counted(field) else judge(contacts, field, rules) for field in recipe.fields]
+    return batch.column("customer_id").cast(pa.string()), [judge(contacts, field, rules) for field in recipe.fields]
 
 
 def _small(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:

@@ -68,7 +68,7 @@ def _hashed(
             write(line)
         for values in judged:
             shared.add(values)
-        report.add(laid_out(ids, judged, recipe, None)[1])
+        report.add(laid_out(ids, judged, recipe, None).report)
     for one in recipe.fields:
         shared.report(one, report.of(one.source))
     report.fields = {name: counts for name, counts in report.fields.items() if counts.given or counts.empty}

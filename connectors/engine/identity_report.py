@@ -43,6 +43,13 @@ class FieldReport:
         self.invalid.update(other.invalid)
         self.notes.update(other.notes)
 
+    def take(self, other: FieldReport) -> None:
+        """Nothing: the other's counts are no longer in this one."""
+        for name in ("valid", "empty", "hashed_before", "repeated", "shared", "surplus", "incomplete"):
+            setattr(self, name, getattr(self, name) - getattr(other, name))
+        self.invalid = self.invalid - other.invalid
+        self.notes = self.notes - other.notes
+
     def to_dict(self) -> dict[str, Any]:
         """Plain counts; zero counts of rare things are left out."""
         counts = {"given": self.given, "valid": self.valid, "invalid": dict(self.invalid.most_common()), "empty": self.empty}
@@ -76,6 +83,14 @@ class IdentityReport:
         for name, counts in other.fields.items():
             self.of(name).add(counts)
         return self
+
+    def take(self, other: IdentityReport) -> None:
+        """Nothing: people who were counted in this report, as in the other, no longer are."""
+        self.people -= other.people
+        self.rows -= other.rows
+        self.by_identifiers.subtract(other.by_identifiers)
+        for name, counts in other.fields.items():
+            self.of(name).take(counts)
 
     @property
     def unidentified(self) -> int:

@@ -36,6 +36,8 @@ class Judged:
     digests: NDArray[np.uint8] | None
     text: pl.Series | None
     counts: FieldReport
+    odd: NDArray[np.int64]
+    """People of whom more is counted than values that are valid or not there (some of them twice)."""
 
     def keys(self) -> NDArray[np.uint64]:
         """64 bits per value that tell identifiers apart."""
@@ -52,29 +54,51 @@ class Judged:
         self.slots = None if self.slots is None else ranks(self.people)
 
 
-def judge(contacts: Contacts, field: IdentifierField, rules: IdentityRules) -> Judged:
+def judge(contacts: Contacts, one: IdentifierField, rules: IdentityRules) -> Judged:
     """The field's values of this chunk, normalised, hashed if the platform wants that, a person's own duplicates gone."""
-    values = contacts.values(field.source)
-    counts = FieldReport()
-    if values is None or (field.opt_in and field.name not in rules.opt_in):
-        return Judged(field, np.empty(0, np.int64), None, *_nothing(field), counts)
-    once = worthwhile(values, field, rules)
+    values = contacts.values(one.source)
+    counts, nobody = FieldReport(), np.empty(0, np.int64)
+    if values is None or not switched_on(one, rules):
+        return Judged(one, nobody, None, *_nothing(one), counts, nobody)
+    if values.text.null_count() == len(values.text):
+        counts.empty = contacts.people
+        return Judged(one, nobody, None, *_nothing(one), counts, nobody)
+    once = worthwhile(values, one, rules)
     text, countries = (values.text, values.countries) if once is None else (once.text, once.countries)
-    settled = RULES[field.rule](text, countries, rules, hashed=field.hashed)
-    good, digests, texts = carried(settled, hashed=field.hashed)
+    settled = RULES[one.rule](text, countries, rules, hashed=one.hashed)
+    good, digests, texts = carried(settled, hashed=one.hashed)
     _count(counts, settled, None if once is None else np.bincount(once.codes, minlength=len(text)))
     if once is not None:
         good, digests, texts = _dealt_out(once.codes, len(text), good, digests, texts)
     counts.valid = len(good)
     counts.empty = contacts.people - _people_given(values, settled, once)
-    judged = Judged(field, good if values.people is None else values.people[good], None, digests, texts, counts)
+    judged = Judged(
+        one, good if values.people is None else values.people[good], None, digests, texts, counts, _odd(values, settled, once)
+    )
     if values.people is not None and len(good) and not (np.diff(judged.people) > 0).all():
         judged.slots = ranks(judged.people)
         _drop_repeats(judged)
-        surplus = judged.slots >= field.values
+        surplus = judged.slots >= one.values
+        judged.odd = np.concatenate((judged.odd, judged.people[surplus]))
         counts.surplus = int(surplus.sum())
         judged.only(~surplus)
     return judged
+
+
+def switched_on(field: IdentifierField, rules: IdentityRules) -> bool:
+    """Whether the field is taken at all: those that need it only where config says so."""
+    return not field.opt_in or field.name in rules.opt_in
+
+
+def _odd(values: Values, settled: Settled, once: Distinct | None) -> NDArray[np.int64]:
+    """Whose values have a reason (other than being empty) or a note, or were digests already."""
+    parts = [~(settled.reasons == EMPTY).fill_null(True)] if settled.reasons.null_count() < len(settled.reasons) else []
+    parts += [one.is_not_null() for one in (settled.notes, settled.digests) if one is not None and one.null_count() < len(one)]
+    if not parts:
+        return np.empty(0, np.int64)
+    marked = np.logical_or.reduce([one.to_numpy() for one in parts])
+    rows = np.flatnonzero(marked if once is None else marked[once.codes])
+    return rows if values.people is None else values.people[rows]
 
 
 def worthwhile(values: Values, field: IdentifierField, rules: IdentityRules) -> Distinct | None:
@@ -143,6 +167,7 @@ def _drop_repeats(judged: Judged) -> None:
     frame = pl.DataFrame({"person": judged.people, "key": judged.keys()})
     first = frame.select(pl.struct("person", "key").is_first_distinct()).to_series().to_numpy()
     judged.counts.repeated = int((~first).sum())
+    judged.odd = np.concatenate((judged.odd, judged.people[~first]))
     judged.only(first)
 
 

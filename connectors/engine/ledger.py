@@ -97,6 +97,15 @@ class Ledger:
         storage = pa.FixedSizeBinaryArray.from_buffers(pa.binary(16), len(customer_ids), [None, pa.py_buffer(bytes(digests))])
         return pa.ExtensionArray.from_storage(pa.uuid(), storage)
 
+    def key_for(self, purpose: str) -> bytes:
+        """32 bytes of this state folder, for one purpose."""
+        return hashlib.blake2b(purpose.encode(), digest_size=32, key=self._salt, person=b"clvsync-purpose").digest()
+
+    @property
+    def identities(self) -> Path:
+        """The folder of the identifiers that are kept from night to night."""
+        return self.folder / "identities"
+
     def tombstones(self) -> list[str]:
         """Member keys (hex) of the customers who were erased."""
         return [row["member"] for row in self.journal.rows("SELECT member FROM tombstones")]
@@ -197,6 +206,7 @@ class Ledger:
         """Nothing: the folder is sealed with the wanted key."""
         if self.key == self._wanted_key:
             return
+        shutil.rmtree(self.identities, ignore_errors=True)  # made again by the next plan, sealed with the wanted key
         seals.pass_on(self, self._wanted_key, now)
         self._also(self.key, self._wanted_key)
         seals.settle_mark(self.folder, self._wanted_key)
@@ -206,6 +216,8 @@ class Ledger:
         """Nothing: work folders that a killed run left behind are gone (what they hold was sealed with its own key)."""
         for path in (*self.folder.glob("work-*"), self.folder / "spill"):
             shutil.rmtree(path, ignore_errors=True)
+        for path in self.identities.glob(".*"):
+            path.unlink(missing_ok=True)
 
     # --- runs -----------------------------------------------------------------------------------------------------------
     @contextmanager

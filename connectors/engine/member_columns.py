@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -29,10 +30,20 @@ def schema_of(recipe: Recipe) -> pa.Schema:
     return pa.schema([pa.field("customer_id", pa.string()), pa.field("row_no", pa.int32()), *columns])
 
 
-def laid_out(
-    ids: pa.Array, fields: Sequence[Judged], recipe: Recipe, shared: SharedIdentifiers | None
-) -> tuple[pa.RecordBatch, IdentityReport]:
-    """The chunk's member rows, people without an identifier left out, and its report."""
+@dataclass(frozen=True)
+class Laid:
+    """A chunk's member rows, people without an identifier left out. `people`: each row's person; per person `found` (how many
+    identifiers) and `odd` (more is counted of them in the report than values that are valid or not there)."""
+
+    batch: pa.RecordBatch
+    report: IdentityReport
+    people: NDArray[np.int64]
+    found: NDArray[np.int64]
+    odd: NDArray[np.bool_]
+
+
+def laid_out(ids: pa.Array, fields: Sequence[Judged], recipe: Recipe, shared: SharedIdentifiers | None) -> Laid:
+    """The chunk's member rows and its report."""
     report = IdentityReport(people=len(ids))
     for one in fields:
         if shared is not None and (marks := shared.marks(one)) is not None:
@@ -45,10 +56,13 @@ def laid_out(
     _within_limit(fields, len(ids), recipe, report)
     found = _identifiers(fields, len(ids))
     report.by_identifiers.update({n: int((np.minimum(found, 3) == n).sum()) for n in range(4)})
-    rows = [_rows(ids, fields, recipe, found > 0, number) for number in range(_depth(fields, recipe))]
+    keep = [_kept(fields, found > 0, number) for number in range(_depth(fields, recipe))]
+    rows = [_rows(ids, fields, recipe, some, number) for number, some in enumerate(keep)]
     batch = rows[0] if len(rows) == 1 else _one(rows)
     report.rows = batch.num_rows
-    return batch, report
+    odd = np.zeros(len(ids), bool)
+    odd[np.concatenate([one.odd for one in fields])] = True
+    return Laid(batch, report, np.concatenate([np.flatnonzero(some) for some in keep]), found, odd)
 
 
 def _one(rows: Sequence[pa.RecordBatch]) -> pa.RecordBatch:
@@ -64,6 +78,7 @@ def _complete(fields: Sequence[Judged], people: int, report: IdentityReport) -> 
         if needed:
             keep = np.logical_and.reduce(needed)[one.people]
             report.of(one.field.source).incomplete += int((~keep).sum())
+            one.odd = np.concatenate((one.odd, one.people[~keep]))
             one.only(keep)
 
 
@@ -76,6 +91,7 @@ def _within_limit(fields: Sequence[Judged], people: int, recipe: Recipe, report:
         if one.field.identifies:
             keep = used[one.people] + (0 if one.slots is None else one.slots) < limit
             report.of(one.field.source).surplus += int((~keep).sum())
+            one.odd = np.concatenate((one.odd, one.people[~keep]))
             one.only(keep)
             used += np.bincount(one.people, minlength=people)
 
@@ -99,15 +115,20 @@ def _depth(fields: Sequence[Judged], recipe: Recipe) -> int:
     return 1 + max((int(one.slots.max()) for one in fields if one.slots is not None and len(one.slots)), default=0)
 
 
-def _rows(ids: pa.Array, fields: Sequence[Judged], recipe: Recipe, found: NDArray[np.bool_], number: int) -> pa.RecordBatch:
+def _kept(fields: Sequence[Judged], found: NDArray[np.bool_], number: int) -> NDArray[np.bool_]:
+    """Who has a row with this number."""
+    if not number:
+        return found
+    keep = np.zeros(len(found), bool)
+    for one in fields:
+        if one.slots is not None:
+            keep[one.people[one.slots == number]] = True
+    return keep
+
+
+def _rows(ids: pa.Array, fields: Sequence[Judged], recipe: Recipe, keep: NDArray[np.bool_], number: int) -> pa.RecordBatch:
     """The people's rows with this number. Further rows carry the further values, and what a person has only one of."""
     people = len(ids)
-    keep = found
-    if number:
-        keep = np.zeros(people, bool)
-        for one in fields:
-            if one.slots is not None:
-                keep[one.people[one.slots == number]] = True
     columns = []
     for one in fields:
         slots = [number] if recipe.spill else range(one.field.values)

@@ -10,7 +10,7 @@ import hashlib
 import json
 import os
 import struct
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 import pyarrow as pa
 from cryptography.exceptions import InvalidTag
@@ -40,6 +40,17 @@ def _encode(batch: pa.RecordBatch) -> pa.Buffer:
     return sink.getvalue()
 
 
+def _decode(handle: BinaryIO, offset: int, cipher: AESGCM | None, place: bytes) -> pa.RecordBatch:
+    handle.seek(offset)
+    (length,) = _LENGTH.unpack(handle.read(_LENGTH.size))
+    content = handle.read(length)
+    if cipher is not None:
+        sealed = memoryview(content)
+        content = cipher.decrypt(sealed[:NONCE], sealed[NONCE:], place)
+    with pa.ipc.open_stream(pa.py_buffer(content)) as stream:
+        return stream.read_next_batch()
+
+
 class PieceWriter:
     """Writes a piece file under a spare name; it takes its own name when the `with` block ends well.
 
@@ -61,13 +72,27 @@ class PieceWriter:
         self.rows += batch.num_rows
         self._put(_encode(batch))
 
-    def _put(self, content: pa.Buffer) -> None:
+    def replace(self, number: int, batch: pa.RecordBatch, rows: int) -> None:
+        """Nothing: the batch is piece `number` (from 0), which had so many rows. What was written of it first stays unread."""
+        self.rows += batch.num_rows - rows
+        self._put(_encode(batch), number + 1)
+
+    def read(self, number: int) -> pa.RecordBatch:
+        """Piece `number` as it was written."""
+        self._file.flush()
+        with self._spare.open("rb") as handle:
+            return _decode(handle, self._offsets[number + 1], self._cipher, self._name + _LENGTH.pack(number + 1))
+
+    def _put(self, content: pa.Buffer, number: int | None = None) -> None:
+        if number is None:
+            number = len(self._offsets)
+            self._offsets.append(0)
         parts: tuple[bytes | pa.Buffer, ...] = (content,)
         if self._cipher is not None:
             nonce = os.urandom(NONCE)
-            place = self._name + _LENGTH.pack(len(self._offsets))
+            place = self._name + _LENGTH.pack(number)
             parts = (nonce, self._cipher.encrypt(nonce, memoryview(content).cast("B"), place))
-        self._offsets.append(self._file.tell())
+        self._offsets[number] = self._file.tell()
         self._file.write(_LENGTH.pack(sum(map(len, parts))))
         for part in parts:
             self._file.write(part)
@@ -124,18 +149,11 @@ class Pieces:
         )
 
     def _piece(self, number: int) -> pa.RecordBatch:
-        with self.path.open("rb") as handle:
-            handle.seek(self._offsets[number])
-            (length,) = _LENGTH.unpack(handle.read(_LENGTH.size))
-            content = handle.read(length)
-        if self._cipher is not None:
-            try:
-                sealed = memoryview(content)
-                content = self._cipher.decrypt(sealed[:NONCE], sealed[NONCE:], self._name + _LENGTH.pack(number))
-            except InvalidTag as error:
-                raise self._damaged() from error
-        with pa.ipc.open_stream(pa.py_buffer(content)) as stream:
-            return stream.read_next_batch()
+        try:
+            with self.path.open("rb") as handle:
+                return _decode(handle, self._offsets[number], self._cipher, self._name + _LENGTH.pack(number))
+        except InvalidTag as error:
+            raise self._damaged() from error
 
     def read(self, number: int) -> pa.RecordBatch:
         """Piece `number`, from 0."""

@@ -42,11 +42,15 @@ class SharedIdentifiers:
 
     def add(self, judged: Judged) -> None:
         """Nothing: the field's values are counted (once per person)."""
-        name = judged.field.name
-        if not self.limit or not counted(judged.field) or not len(judged.people):
+        if self.limit and counted(judged.field) and len(judged.people):
+            self.count(judged.field.name, judged.keys())
+
+    def count(self, name: str, found: NDArray[np.uint64]) -> None:
+        """Nothing: these keys of a field's values (once per person) are counted."""
+        if not self.limit or not len(found):
             return
         waiting = self._keys.setdefault(name, [])
-        waiting.append(judged.keys())
+        waiting.append(found)
         self._crowded.pop(name, None)
         if name in self._counts or sum(map(len, waiting)) > self._exact:
             table = self._counts.setdefault(name, np.zeros((2, 1 << BITS), np.uint32))
@@ -57,14 +61,18 @@ class SharedIdentifiers:
 
     def marks(self, judged: Judged) -> NDArray[np.bool_] | None:
         """Which of the field's values too many people have; None: none of them."""
-        if (table := self._counts.get(judged.field.name)) is not None:
-            first, second = _places(judged.keys())
+        return self.crowded(judged.field.name, judged.keys)
+
+    def crowded(self, name: str, keys: Callable[[], NDArray[np.uint64]]) -> NDArray[np.bool_] | None:
+        """Which of a field's keys too many people have; None: none of them. `keys` are asked for only if there can be any."""
+        if (table := self._counts.get(name)) is not None:
+            first, second = _places(keys())
             found: NDArray[np.bool_] = (table[0][first] > self.limit) & (table[1][second] > self.limit)
         else:
-            keys, _ = self._exactly(judged.field.name)
-            if not len(keys):
+            crowd, _ = self._exactly(name)
+            if not len(crowd):
                 return None
-            found = np.isin(judged.keys(), keys)
+            found = np.isin(keys(), crowd)
         return found if found.any() else None
 
     def report(self, field: IdentifierField, counts: FieldReport) -> None:
@@ -96,14 +104,10 @@ def count_shared(
     batches: Iterable[pa.RecordBatch],
     recipe: Recipe,
     rules: IdentityRules,
-    keep: Callable[[Judged], None] | None = None,
     *,
     threads: int = 1,
 ) -> SharedIdentifiers:
-    """The counters over all chunks, for `identify` and `identify_batches` to drop what too many people have.
-
-    `keep` gets the judged values of every field that is counted, chunk by chunk.
-    """
+    """The counters over all chunks, for `identify` and `identify_batches` to drop what too many people have."""
     rules = checked_default(rules)
     shared = SharedIdentifiers(rules.shared_limit)
 
@@ -114,8 +118,6 @@ def count_shared(
     for fields in in_order(batches if rules.shared_limit else (), work, threads):
         for judged in fields:
             shared.add(judged)
-            if keep is not None:
-                keep(judged)
     return shared
 
 

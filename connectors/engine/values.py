@@ -180,6 +180,7 @@ class _Sender:
             self._signals.unsent(batch)
             raise
         self.line["sent"] += len(ids)
+        self.line["detail"] = self.line["detail"] or receipt.detail
         self._count(receipt)
         self._signals.answered(batch, receipt)
 
@@ -202,7 +203,7 @@ class _Sender:
         if not fresh:
             self.line["dropped"] = dict(dropped)
             return schema.empty_table()
-        rows = _first_rows(identified(), self._members.key, [one["member_key"] for one in fresh])
+        rows = _first_rows(identified(), [one["member_key"] for one in fresh])
         place = pc.index_in(pa.array([one["member_key"] for one in fresh], pa.binary(16)), value_set=rows["member_key"])
         dropped["no_identifier"] += place.null_count
         self.line["dropped"] = {reason: count for reason, count in dropped.items() if count}
@@ -264,19 +265,16 @@ def _rows(piece: pa.RecordBatch, column: str) -> Iterator[dict[str, Any]]:
         yield {**row, "member_key": key, "value": value}
 
 
-def _first_rows(identified: Identified, key: bytes, wanted: Sequence[bytes]) -> pa.Table:
+def _first_rows(identified: Identified, wanted: Sequence[bytes]) -> pa.Table:
     """The first identifier row of each of these members (further rows hold further values), `member_key` as plain bytes."""
-    from connectors.engine.pieces import Pieces
-
     keys, parts, seen = pa.array(wanted, pa.binary(16)), [], set[bytes]()
-    pieces = Pieces(identified.path, key)
-    for piece in pieces:
+    for piece in identified.pieces():
         storage = piece.column("member_key").storage
         here = piece.filter(pc.is_in(storage, keys))
         held = here.column("member_key").storage.to_pylist()
         fresh = [not (one in seen or seen.add(one)) for one in held]  # type: ignore[func-returns-value]
         parts.append(here.filter(pa.array(fresh, pa.bool_())))
-    table = pa.Table.from_batches(parts, schema=pieces.schema).combine_chunks()
+    table = pa.Table.from_batches(parts, schema=identified.schema).combine_chunks()
     plain = table["member_key"].combine_chunks()
     plain = plain.storage if hasattr(plain, "storage") else plain
     return table.set_column(0, "member_key", plain)

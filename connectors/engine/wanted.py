@@ -13,7 +13,7 @@ from connectors.engine.selected import Selected, decimals, words
 from connectors.engine.tables import even
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
     from decimal import Decimal
     from pathlib import Path
 
@@ -60,10 +60,10 @@ class Rows:
     groups: NDArray[np.int64]
 
     @classmethod
-    def of(cls, identified: Identified, key: bytes, selected: Selected) -> Rows:
+    def of(cls, identified: Identified, selected: Selected) -> Rows:
         """One pass over the identified members."""
         places, digests = [np.empty(0, np.uint32)], [np.empty((0, 2), np.uint64)]
-        for piece in Pieces(identified.path, key):
+        for piece in identified.pieces():
             places.append(selected.places(piece.column("member_key")))
             digests.append(words(piece.column("row_digest")))
         where = np.concatenate(places)
@@ -101,15 +101,14 @@ class WantedRows:
     def make(self, number: int, spec: AudienceSpec, identified: Identified, path: Path) -> Wanted:
         """The rows of request `number` as `spec` (one tier of it, with or without values), written to `path`."""
         if identified.path not in self._rows:
-            self._rows[identified.path] = Rows.of(identified, self._key, self._selected)
+            self._rows[identified.path] = Rows.of(identified, self._selected)
         rows = self._rows[identified.path]
         wanted = Wanted(path, self._key, identified.columns)
         chosen = self._choose(number, spec, wanted, rows)
         keep = chosen[rows.places]
         raised = self._merge(rows, keep, wanted)
-        pieces = Pieces(identified.path, self._key)
-        schema = _schema(pieces.schema)
-        chunks = self._chunks(pieces, schema, rows.places, keep, raised if spec.value_weighted else None)
+        schema = _schema(identified.schema)
+        chunks = self._chunks(identified.pieces(), schema, rows.places, keep, raised if spec.value_weighted else None)
         write_wanted(wanted, pa.RecordBatchReader.from_batches(schema, chunks))
         return wanted
 
@@ -152,7 +151,12 @@ class WantedRows:
         return doubled[starts][ascending], tops[ascending]
 
     def _chunks(
-        self, pieces: Pieces, schema: pa.Schema, places: NDArray[np.uint32], keep: NDArray[np.bool_], raised: Raised | None
+        self,
+        pieces: Iterable[pa.RecordBatch],
+        schema: pa.Schema,
+        places: NDArray[np.uint32],
+        keep: NDArray[np.bool_],
+        raised: Raised | None,
     ) -> Iterator[pa.RecordBatch]:
         """The rows to keep; `raised`: rows whose value is another's; None: no value travels."""
         start = 0

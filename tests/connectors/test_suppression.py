@@ -62,13 +62,13 @@ def contacts() -> pa.Table:
 )
 def test_whoever_the_list_means_is_found(entry: dict[str, str], found: set[str]) -> None:
     columns = {name: pa.array([entry.get(name)], pa.string()) for name in suppression.COLUMNS}
-    assert suppression.named(pa.table(columns), contacts(), RULES) == found
+    assert suppression.named(pa.table(columns), contacts().to_batches(), RULES) == found
 
 
 def test_entries_that_nobody_can_read_are_told(caplog: pytest.LogCaptureFixture) -> None:
     texts = ["n/a", "bob@example.com", None]
     table = pa.table({name: pa.array(texts if name == "email" else [None] * 3, pa.string()) for name in suppression.COLUMNS})
-    assert suppression.named(table, contacts(), RULES) == {"2"}
+    assert suppression.named(table, contacts().to_batches(), RULES) == {"2"}
     assert "1 entries of the suppression list can't be read" in caplog.text
     assert "bob" not in caplog.text
 
@@ -76,7 +76,7 @@ def test_entries_that_nobody_can_read_are_told(caplog: pytest.LogCaptureFixture)
 def test_a_list_is_read_under_its_own_column_names_or_refused(tmp_path: Path) -> None:
     (tmp_path / "list.csv").write_text(f"email_sha256\n{sha('carol@example.com')}\n")
     listed = suppression.listed(TableSource(path="list.csv"), tmp_path)
-    assert suppression.named(listed, contacts(), RULES) == {"3"}
+    assert suppression.named(listed, contacts().to_batches(), RULES) == {"3"}
     for text, said in (
         ("country\nUS\n", "no column customer_id, email or phone"),
         ("name\nCarol\n", "'customer_id' is missing"),

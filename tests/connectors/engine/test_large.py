@@ -6,9 +6,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from connectors.engine import members as building
+from connectors.engine import contact_book, parts
 from connectors.engine.ledger import open_ledger
 from connectors.engine.members import build_members
+from connectors.engine.parts import groups_of
 from connectors.engine.tables import open_tables
 from tests.connectors.engine.world import contacts, person, scores
 
@@ -28,7 +29,8 @@ def test_a_table_larger_than_memory_goes_to_disk_and_cannot_be_read_there(tmp_pa
 
 @pytest.mark.parametrize("rows", [7, 1_000_000])
 def test_members_joined_in_parts_are_the_same_members(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, rows: int) -> None:
-    monkeypatch.setattr(building, "PART_ROWS", rows)
+    monkeypatch.setattr(contact_book, "groups_of", lambda counts: groups_of(counts, rows))
+    monkeypatch.setattr(parts, "HELD_ROWS", rows)
     people = [person(n, emails=(f"p{n}@example.com", f"q{n}@example.com")) for n in range(100)]
     ledger = open_ledger(tmp_path / "state")
     known = contacts(people[:90])
