@@ -177,6 +177,12 @@ def test_batches_are_small_enough_and_rejected_rows_are_counted(client: EventCli
     assert send(people, {str(number): 1 for number in range(7)})["sent"] == 0
 
 
+def test_what_the_platform_says_of_the_values_is_passed_on(client: EventClient, send: Send) -> None:
+    client.answers = [Receipt(3, detail="too alike"), Receipt(1)]
+    people = [person(number) for number in range(4)]
+    assert send(people, {str(number): 1 for number in range(4)})["detail"] == "too alike"
+
+
 def test_pending_events_are_settled_by_a_later_run(world: World, client: EventClient, send: Send) -> None:
     client.answers = [Receipt(0, pending=2, reference="r1")]
     line = send([person(1), person(2)], {"1": 1, "2": 1})
