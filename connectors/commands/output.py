@@ -21,6 +21,15 @@ config_option = click.option(
 )
 json_option = click.option("--json", "as_json", is_flag=True, help="One JSON document on stdout.")
 
+_HEADINGS = {
+    "undelivered": "not sent",
+    "size_lower": "matched from",
+    "size_upper": "to",
+    "match_rate": "match rate",
+    "made_at": "made",
+    "refreshed_at": "refreshed",
+}
+
 Progress = Callable[[str, int, int], None]
 """Called with what is being done, how much is done and how much there is (0: unknown)."""
 
@@ -91,6 +100,14 @@ class Steps:
         if self._step:
             events.tell("step", step=self._step, seconds=round(time.monotonic() - self._since, 3))
         self._step = ""
+
+
+def show_audiences(title: str, documents: Sequence[Mapping[str, Any]], columns: Sequence[str]) -> None:
+    """Nothing: a table of audiences is on stdout; without the account where each platform has one alone."""
+    places = {(document["platform"], document["account"]) for document in documents}
+    alone = len({platform for platform, _ in places}) == len(places)
+    shown = [column for column in columns if column != "account" or not alone]
+    show_table(title, [_HEADINGS.get(column, column) for column in shown], rows_of(documents, shown))
 
 
 def rows_of(documents: Sequence[Mapping[str, Any]], columns: Sequence[str]) -> list[list[Any]]:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from connectors.commands.output import config_option, emit, json_option, progress, rows_of, show_table
+from connectors.commands.output import config_option, emit, json_option, progress, show_audiences, show_table
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -28,10 +28,13 @@ def status_command(offline: bool, folder: Path, as_json: bool) -> int:
     if as_json:
         emit(found)
         return 0
-    runs = ("id", "kind", "started_at", "finished_at", "exit_code")
-    show_table("Runs", runs, rows_of(found["runs"][-5:], runs))
+    runs = [
+        [one["id"], one["kind"], _moment(one["started_at"]), _moment(one["finished_at"]), one["exit_code"]]
+        for one in found["runs"][-5:]
+    ]
+    show_table("Runs", ("id", "kind", "began", "ended", "exit code"), runs)
     audiences = ("platform", "account", "audience", "members", "pending", "state", "size_lower", "size_upper", "match_rate")
-    show_table("Audiences", audiences, rows_of(found["audiences"], audiences))
+    show_audiences("Audiences", found["audiences"], audiences)
     for row in found["audiences"]:
         for said in filter(None, (row["left"], row["drift"])):
             click.echo(f"{row['platform']} {row['audience']}: {said}")
@@ -40,8 +43,14 @@ def status_command(offline: bool, folder: Path, as_json: bool) -> int:
         click.echo(f"{one['platform']} {where}: {one['customers']} erased customers still to be removed: clvsync run goes on")
     lookalikes = ("platform", "account", "audience", "name", "state", "size_lower", "size_upper", "made_at", "refreshed_at")
     if found["lookalikes"]:
-        show_table("Lookalikes", lookalikes, rows_of(found["lookalikes"], lookalikes))
+        rows = [one | {at: _moment(one[at]) for at in ("made_at", "refreshed_at")} for one in found["lookalikes"]]
+        show_audiences("Lookalikes", rows, lookalikes)
     return 0
+
+
+def _moment(stamp: str | None) -> str:
+    """`2026-11-22 11:21 UTC`, of an ISO stamp in UTC; empty without one."""
+    return f"{stamp[:10]} {stamp[11:16]} UTC" if stamp else ""
 
 
 @click.command("forget")

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from connectors.commands.output import config_option, emit, json_option, progress, rows_of, say, show_table
+from connectors.commands.output import config_option, emit, json_option, progress, say, show_audiences
 from connectors.commands.scoring import Day
 from connectors.commands.troubles import troubles
 
@@ -21,7 +21,8 @@ platform_option = click.option("--platform", "platforms", multiple=True, help="O
 force_option = click.option("--force", metavar="REASON", help="Send although a guardrail says no; the reason is recorded.")
 PLAN = ("platform", "account", "audience", "wanted", "add", "change", "remove", "guardrail")
 SENT = (
-    "platform", "account", "audience", "wanted", "accepted", "rejected", "pending", "unknown", "remove", "state", "guardrail",
+    "platform", "account", "audience", "wanted", "accepted", "rejected", "pending", "unknown", "undelivered", "remove", "state",
+    "guardrail",
 )  # fmt: skip
 
 
@@ -43,7 +44,7 @@ def plan_command(audiences: tuple[str, ...], platforms: tuple[str, ...], folder:
         gate = list(found.refusals)
         emit({"audiences": found.plan, "unreachable": found.unreachable, "gate": gate, "notes": found.notes})
     else:
-        show_table("Plan", PLAN, rows_of(found.plan, PLAN))
+        show_audiences("Plan", found.plan, PLAN)
         _tell_unreachable(found)
         for row in found.plan:
             for note in row["notes"]:
@@ -147,7 +148,7 @@ def _tell(found: Outcome, as_json: bool) -> int:
         click.echo(f"{found.summary['customers']:,} customers scored as of {found.summary['as_of']}, {found.summary['model']}.")
     for reason in found.refusals:
         say(f"model gate: {reason}")
-    show_table("Audiences", SENT, rows_of(found.audiences, SENT))
+    show_audiences("Audiences", found.audiences, SENT)
     for line in troubles(found):
         say(line)
     for row in found.audiences:

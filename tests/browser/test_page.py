@@ -140,7 +140,7 @@ def test_predicted_values_and_contradictions_are_told(page: Page) -> None:
     assert "3 (NO IDENTIFIERS 3)" in signals.inner_text()
     against = page.locator("table", has=page.locator("thead", has_text="Credited to"))
     assert against.locator("tbody tr").inner_text().split("\t") == [
-        "meta", "click id, campaign by utm", "order id: google", "17", "$812",
+        "meta", "click ids, campaign by UTM parameters", "order id: google", "17", "$812",
     ]  # fmt: skip
 
 

@@ -69,6 +69,16 @@ def days(value: Any) -> str:
     return DASH if found is None else "the first day" if found < 1 else f"{found:,.0f} days" if found != 1 else "1 day"
 
 
+def moment(run_id: Any) -> str:
+    """A run's time in words, `22 November 2026, 11:23 UTC`; an id that holds none as it is."""
+    text = str(run_id)
+    try:
+        found = datetime.strptime(text[:15], "%Y%m%dT%H%M%S")
+    except ValueError:
+        return text
+    return f"{found:%-d %B %Y, %H:%M} UTC"
+
+
 def change(now: Any, before: Any) -> str:
     """`+3.2%` against before; a dash where either is missing, or where nothing would be seen to move."""
     a, b = number(now), number(before)

@@ -15,8 +15,8 @@ if TYPE_CHECKING:
     from connectors.engine.report import ReportData
 
 OUTCOME = (
-    "name", "audience", "platform", "account", "wanted", "snapshot", "accepted", "pending", "unknown", "rejected", "dropped",
-    "held_out", "state", "platform_state", "guardrail", "detail", "notes", "lookalikes", "size_lower", "size_upper",
+    "name", "audience", "platform", "account", "wanted", "snapshot", "accepted", "pending", "unknown", "undelivered",
+    "rejected", "dropped", "held_out", "state", "platform_state", "guardrail", "detail", "notes", "lookalikes", "size_lower", "size_upper",
 )  # fmt: skip
 SIGNAL = (
     "platform", "account", "target", "event", "currency", "customers", "sent_before", "dropped", "sent", "accepted", "rejected",
@@ -37,8 +37,15 @@ def page(data: ReportData) -> str:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters |= {name: getattr(formats, name) for name in ("money", "count", "share", "ratio", "days", "label")}
-    environment.filters |= {"reasons": words.reasons, "size": words.size, "lookalike": words.lookalike}
+    environment.filters |= {
+        name: getattr(formats, name) for name in ("money", "count", "share", "ratio", "days", "label", "moment")
+    }
+    environment.filters |= {
+        "reasons": words.reasons,
+        "size": words.size,
+        "lookalike": words.lookalike,
+        "known_by": words.known_by,
+    }
     place = files("connectors.engine.page")
     # A script is allowed by the digest of its text, so whatever slipped into the page as markup could still not run.
     scripts = {"plotly": get_plotlyjs(), "app": (place / "page.js").read_text("utf-8")}
@@ -79,7 +86,7 @@ def content(data: ReportData) -> dict[str, Any]:
         "stage_words": words.STAGES,
         "profiles": [row for row in data.profiles.to_pylist() if row["tier"]] if data.profiles is not None else [],
         "churn": data.churn.to_pylist() if data.churn is not None else [],
-        "movements": data.movements.to_pylist() if data.movements is not None else [],
+        **_moves(data),
         "decisions": data.rows("disagreements"),
         "columns": COLUMNS,
         "first_campaigns": table[:FIRST_ROWS],
@@ -98,6 +105,16 @@ def content(data: ReportData) -> dict[str, Any]:
         "restatements": data.rows("restatements"),
         "match": {name: match_rows(report) for name, report in data.match.items()},
         "document": _inline(document),
+    }
+
+
+def _moves(data: ReportData) -> dict[str, Any]:
+    """`movements`: rows of those who changed their tier, came or went, most first; `stayed`: how many did not."""
+    rows = data.movements.to_pylist() if data.movements is not None else []
+    moved = [row for row in rows if row["from_tier"] != row["to_tier"]]
+    return {
+        "movements": sorted(moved, key=lambda row: -row["customers"]),
+        "stayed": sum(row["customers"] for row in rows if row not in moved),
     }
 
 
@@ -144,6 +161,7 @@ def match_rows(report: Any) -> dict[str, Any]:
     given = [row for row in rows if row.get("valid") or row.get("invalid")]
     names = {"people": "people", "rows_sent": "rows", "without": "without_identifier", "depth": "people_by_identifiers"}
     facts = {name: report.get(key) for name, key in (names | {"expected": "expected_match"}).items()} if rows else {}
+    facts["found"] = (facts.get("people") or 0) - (facts.get("without") or 0)
     return {**facts, "rows": given, "absent": [row["field"] for row in rows if row not in given]}
 
 

@@ -11,11 +11,25 @@ if TYPE_CHECKING:
 STAGES = {"prospect": "Aware, never bought", "new": "New", "active": "Active", "at_risk": "At risk", "lapsed": "Lapsed"}
 
 
+_EVIDENCE = {
+    "ids": "campaign ids of contacts",
+    "click_id": "click ids",
+    "order_id": "the platforms' own orders",
+    "utm": "UTM parameters",
+    "none": "nothing",
+}
+
+
+def known_by(basis: str) -> str:
+    """The evidence of a customer's source: `click ids`, or `click ids, campaign by UTM parameters`."""
+    return ", campaign by ".join(_EVIDENCE.get(part, part.replace("_", " ")) for part in str(basis).split("+"))
+
+
 def changes(now: Mapping[str, Any], before: Mapping[str, Any] | None, audiences: Sequence[Mapping[str, Any]]) -> list[str]:
     """What is different since the previous run, most important first; the first run says so."""
     if before is None:
-        return ["This is the first run: from the next one on, this place says what changed."]
-    said = [*_verdicts(now, before), *_figures(now, before), *_members(audiences)]
+        return [*_stopped(audiences), "This is the first run: from the next one on, this place says what changed."]
+    said = [*_stopped(audiences), *_verdicts(now, before), *_figures(now, before), *_members(audiences)]
     return said or [f"Nothing changed since the run of {before.get('as_of', 'before')}."]
 
 
@@ -54,9 +68,34 @@ def _verdicts(now: Mapping[str, Any], before: Mapping[str, Any]) -> list[str]:
     return said[:8]
 
 
+def _stopped(audiences: Sequence[Mapping[str, Any]]) -> list[str]:
+    """What was not sent, and why: it comes before all that did change."""
+    found: dict[str, list[str]] = {}
+    for row in audiences:
+        if row.get("guardrail"):
+            found.setdefault(str(row["guardrail"]), []).append(
+                f"{row.get('name') or row.get('audience')} ({row.get('platform')})"
+            )
+    said = [f"Stopped, nothing was sent to {_listed(names)}: {why}." for why, names in found.items()]
+    failed = [f"{row.get('name') or row.get('audience')} ({row.get('platform')})" for row in audiences if _undone(row)]
+    return said + ([f"Not finished: {_listed(failed)}; the reasons are under Audiences."] if failed else [])
+
+
+def _undone(row: Mapping[str, Any]) -> bool:
+    return row.get("state") in ("failed", "incomplete") and not row.get("guardrail")
+
+
+def _listed(names: Sequence[str]) -> str:
+    """The first four names, and how many more there are."""
+    return ", ".join(names[:4]) + (f" and {len(names) - 4} more" if len(names) > 4 else "")
+
+
 def _members(audiences: Sequence[Mapping[str, Any]]) -> list[str]:
-    moved = {kind: sum(int(row.get(kind) or 0) for row in audiences) for kind in ("add", "remove", "change")}
+    went = [row for row in audiences if not row.get("guardrail") and not _undone(row)]
+    moved = {kind: sum(int(row.get(kind) or 0) for row in went) for kind in ("add", "remove", "change")}
     if not any(moved.values()):
+        if len(went) < len(audiences):
+            return [f"Audiences that needed no change: {len(went)}."] if went else []
         return ["No audience needed a change: every platform already holds the wanted members."] if audiences else []
     parts = [f"{count(n)} {word}" for n, word in zip(moved.values(), ("added", "removed", "changed"), strict=True) if n]
     return [f"Audience members: {', '.join(parts)}."]

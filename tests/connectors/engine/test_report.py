@@ -151,3 +151,50 @@ def test_what_nobody_could_see_moving_is_no_change() -> None:
     before = {**now, "predicted_clv": 895501.29999999}
     assert not any("Predicted" in said for said in changes(now, before, ()))
     assert any("+1.0%" in said for said in changes({**now, "predicted_clv": 904456.0}, before, ()))
+
+
+def test_what_was_stopped_comes_first_and_is_not_counted_as_sent() -> None:
+    now = {"currency": "USD", "customers": 10, "horizon_days": 365}
+    stopped = audience("google", guardrail="40% of the members would be removed", add=0, remove=900)
+    said = changes(now, dict(now), [audience("meta"), stopped])
+    assert said == [
+        "Stopped, nothing was sent to Customers A (google): 40% of the members would be removed.",
+        "Audience members: 12 added, 3 removed.",
+    ]
+    assert changes(now, None, [stopped])[0].startswith("Stopped")
+    quiet = audience("tiktok", add=0, remove=0)
+    assert changes(now, dict(now), [stopped, quiet])[1:] == ["Audiences that needed no change: 1."]
+    failed = audience("meta", state="failed", add=5)
+    assert changes(now, dict(now), [failed]) == ["Not finished: Customers A (meta); the reasons are under Audiences."]
+
+
+def test_people_who_can_be_matched_and_those_who_can_not_add_up(tmp_path: Path) -> None:
+    found = {"people": 100, "without_identifier": 7, "rows": 120, "fields": {"email": {"valid": 120, "empty": 7}}}
+    page = render(report(match={"meta/1": found}), tmp_path / "r.html").read_text("utf-8")
+    assert (
+        "100 people, 93 can be matched (120 members, since some have several addresses), 7 have no usable identifier." in page
+    )
+    page = render(report(match={"meta/1": {**found, "rows": 93}}), tmp_path / "r.html").read_text("utf-8")
+    assert "93 can be matched, 7 have no usable identifier." in page
+
+
+def test_a_run_is_named_by_its_time() -> None:
+    assert formats.moment("20261122T112358.459709Z") == "22 November 2026, 11:23 UTC"
+    assert formats.moment("r1") == "r1"
+
+
+def test_evidence_is_named_in_words() -> None:
+    assert words.known_by("ids") == "campaign ids of contacts"
+    assert words.known_by("click_id+utm") == "click ids, campaign by UTM parameters"
+    assert words.known_by("own_kind") == "own kind"
+
+
+def test_nobody_who_stayed_is_among_those_who_moved(tmp_path: Path) -> None:
+    rows = [("high", "high", 5), ("low", "low", 7), ("low", "middle", 2), ("new", "low", 4), ("middle", "gone", 1)]
+    moved = pa.Table.from_pylist([{"from_tier": a, "to_tier": b, "customers": n, "clv": 9.0 * n} for a, b, n in rows])
+    page = " ".join(render(report(movements=moved), tmp_path / "r.html").read_text("utf-8").split())
+    assert "12 stayed in their tier." in page
+    assert "<td>high</td><td>high</td>" not in page
+    assert page.index("<td>new</td><td>low</td>") < page.index("<td>low</td><td>middle</td>")
+    page = " ".join(render(report(movements=moved.slice(0, 2)), tmp_path / "r.html").read_text("utf-8").split())
+    assert "12 stayed in their tier; nobody moved, came or went." in page
