@@ -16,7 +16,8 @@ if TYPE_CHECKING:
 
 OUTCOME = (
     "name", "audience", "platform", "account", "wanted", "snapshot", "accepted", "pending", "unknown", "undelivered",
-    "rejected", "dropped", "held_out", "state", "platform_state", "guardrail", "detail", "notes", "lookalikes", "size_lower", "size_upper",
+    "rejected", "dropped", "held_out", "state", "platform_state", "guardrail", "detail",
+    "notes", "lookalikes", "size_lower", "size_upper",
 )  # fmt: skip
 SIGNAL = (
     "platform", "account", "target", "event", "currency", "customers", "sent_before", "dropped", "sent", "accepted", "rejected",
