@@ -47,6 +47,11 @@ class Run:
         found: dict[str, Any] = json.loads(path.read_text()) if path.is_file() else {}
         return found
 
+    @property
+    def done(self) -> bool:
+        """Whether audiences were carried out, not only planned."""
+        return "audiences" in self.record
+
     def note(self, **facts: Any) -> None:
         """Nothing: the facts join the run's record."""
         path = self.folder / "run.json"
@@ -117,10 +122,10 @@ class Archive:
             return []
         return [Run(one, self._key) for one in sorted(self.folder.iterdir()) if one.is_dir()]
 
-    def last(self, table: str = "scores", *, before: Run | None = None) -> Run | None:
-        """The newest run that kept this table (older than `before`)."""
+    def last(self, table: str = "scores", *, before: Run | None = None, done: bool = False) -> Run | None:
+        """The newest run that kept this table (older than `before`; `done`: that was carried out, not only planned)."""
         for run in reversed(self.runs()):
-            if (before is None or run.id < before.id) and tables.is_kept(run.folder / table):
+            if (before is None or run.id < before.id) and tables.is_kept(run.folder / table) and (run.done or not done):
                 return run
         return None
 

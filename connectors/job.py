@@ -181,7 +181,8 @@ def pull(
 def report(settings: Settings, out: Path | None, kind: str, table: str, *, shown: Progress) -> tuple[str, Path | None]:
     """The text (when it goes to stdout) and the path (when it went to a file) of the last run's report."""
     shown("writing the report", 0, 0)
-    kept = Archive.of(settings).last()
+    archive = Archive.of(settings)
+    kept = archive.last(done=True) or archive.last()
     if kept is None:
         raise ConfigurationError("no run has left scores yet", remedy="run first: clvsync run")
     with _opened(settings, utc_now, ("nothing",)) as (ledger, _):
@@ -230,14 +231,16 @@ def judge(settings: Settings, kept: Run, ledger: Ledger, *, now: Clock, shown: P
     checked, known, links = contacts.by_person(settings, checked, known, now().year, ledger)
     if links is not None:
         kept.keep("people", links)
-    older = Archive.of(settings).last(before=kept)
+    archive = Archive.of(settings)
+    older = archive.last(before=kept)
     mark = scored.fingerprint(settings, checked, known.bare(), day)
     if older is not None and (scores := paperwork.take_over(kept, older, mark)) is not None:
         record = kept.record
         return Judged(checked, known, scores, paperwork.summary(record), day, tuple(record["refusals"]))
     shown("scoring customers", 0, 0)
     lands = known.select(("customer_id", "country"))
-    made = scored.of_transactions(settings, checked, day, contacts=lands, previous=older.table("scores") if older else None)
+    before = archive.last(before=kept, done=True) or older  # a plan in between is not the last time
+    made = scored.of_transactions(settings, checked, day, contacts=lands, previous=before.table("scores") if before else None)
     shown("testing the model on held-out orders", 0, 0)
     tested = backtest(checked, None, settings.model.horizon_days, made.settings)
     refusals = gate(tested, made.settings.gate).reasons if settings.model.gate.enabled else ()

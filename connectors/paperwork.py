@@ -58,7 +58,7 @@ def keep(kept: Run, made: Scored, tested: Backtest, refusals: Sequence[str], mar
 def take_over(kept: Run, older: Run, mark: str) -> pa.Table | None:
     """The scores of an earlier run made from the very same input, now kept with this run too; None if the input differs.
 
-    Nobody has moved between tiers since that run, whatever it had to tell.
+    Nobody has moved between tiers since that run, whatever it had to tell; if it only planned, what it told still stands.
     """
     from clv_core.movements import movements
 
@@ -69,7 +69,7 @@ def take_over(kept: Run, older: Run, mark: str) -> pa.Table | None:
     for name in KEPT:
         table = older.table(name)
         if table is not None:
-            kept.keep(name, table if name != "movements" else movements(scores, scores))
+            kept.keep(name, movements(scores, scores) if name == "movements" and older.done else table)
     kept.note(**{name: record[name] for name in FACTS})
     return scores
 

@@ -112,7 +112,7 @@ def test_a_run_on_the_same_input_moves_nobody(tmp_path: Path) -> None:
     rows = {"customer_id": ["a", "b"], "tier": ["high", "low"], "clv": [9.0, 1.0]}
     first.keep("scores", pa.table(rows))
     first.keep("movements", pa.table({"from_tier": ["low"], "to_tier": ["high"], "customers": [1], "clv": [9.0]}))
-    first.note(**facts)
+    first.note(**facts, audiences=[])
     assert paperwork.take_over(second, first, "other") is None
     assert paperwork.take_over(second, first, "same") is not None
     moved = second.table("movements")
@@ -120,6 +120,22 @@ def test_a_run_on_the_same_input_moves_nobody(tmp_path: Path) -> None:
     assert [(row["from_tier"], row["to_tier"], row["customers"]) for row in moved.to_pylist()] == [
         ("high", "high", 1), ("low", "low", 1),
     ]  # fmt: skip
+
+
+def test_a_plan_in_between_hides_neither_who_moved_nor_what_was_sent(tmp_path: Path) -> None:
+    archive, facts = Archive(tmp_path), dict.fromkeys(paperwork.FACTS) | {"fingerprint": "same"}
+    done, planned, now = (archive.start(datetime(2024, 1, day, tzinfo=UTC)) for day in (1, 2, 3))
+    for one in (done, planned):
+        one.keep("scores", pa.table({"customer_id": ["a"], "tier": ["high"], "clv": [9.0]}))
+        one.note(**facts)
+    done.note(audiences=[])
+    planned.keep("movements", pa.table({"from_tier": ["low"], "to_tier": ["high"], "customers": [1], "clv": [9.0]}))
+    assert paperwork.take_over(now, planned, "same") is not None
+    moved = now.table("movements")
+    assert moved is not None
+    assert moved["from_tier"].to_pylist() == ["low"]
+    assert archive.last(before=now) == planned
+    assert archive.last(before=now, done=True) == done
 
 
 def test_an_order_of_a_mistyped_year_moves_neither_the_day_nor_the_age_of_the_source(folder: Path, tmp_path: Path) -> None:
