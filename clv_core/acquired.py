@@ -97,9 +97,13 @@ def days_table(days: Any) -> pa.Table:
 
 
 def with_doubt(scores: pa.Table, doubt: Doubt) -> pa.Table:
-    """customer_id, tier, clv, and what is needed to sum up doubt: `variance`, `slope_0` ... ."""
+    """customer_id, tier, clv, and what is needed to sum up doubt: `variance`, `silence`, `slope_0` ... ."""
     found = {name: scores.column(name) for name in ("customer_id", "tier")}
-    found |= {"clv": pa.array(np.nan_to_num(floats(scores, "clv"))), "variance": pa.array(doubt.variance)}
+    found |= {
+        "clv": pa.array(np.nan_to_num(floats(scores, "clv"))),
+        "variance": pa.array(doubt.variance),
+        "silence": pa.array(doubt.silence),
+    }
     return pa.table(found | {f"slope_{n}": pa.array(slope) for n, slope in enumerate(doubt.slopes.T)})
 
 

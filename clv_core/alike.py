@@ -1,8 +1,9 @@
 """How alike customers are: by the logs of their age and of their predicted value, cut into segments.
 
-An error that customers alike share is a random walk along such a coordinate: two customers err apart by a variance that grows
-with the distance between them, and near ones err nearly the same. It is written as independent slopes, one per segment, each
-taken against the base's mean, so that the base as a whole has none of it.
+An error that customers alike share wanders along such a coordinate: two customers err apart by a variance that grows with the
+distance between them, near ones err nearly the same, and who errs much tends to err more farther out (fractional Brownian
+motion; Mandelbrot and Van Ness 1968). It is written as one rise per segment, each taken against the base's mean, so that the
+base as a whole has none of it.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ AGE_SEGMENTS = 4
 VALUE_KNOTS = np.array([-4.0, -3.0, -2.0, -1.0, 0.0, 1.0, 4.0])  # around where the money is, in log value
 YOUNGEST = 1.0  # weeks; younger customers count as that old
 LEAST = 1e-9  # of the currency
+EXPONENT = 0.7  # of the walk; 0.5 would forget its direction, 1 never turn: as likeliest in the simulated shops of misfit.py
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,9 +40,9 @@ class Scale:
         return cls(knots, np.asarray(means, dtype=np.float64))
 
     @property
-    def widths(self) -> Floats:
-        """The length of each segment: the variance of its slope, per unit of the walk's."""
-        return np.diff(self.knots)
+    def covariance(self) -> Floats:
+        """Shape (k, k): of the rises over the segments, for a walk of variance 1 per unit of the coordinate."""
+        return np.diff(np.diff(walk(self.knots), axis=0), axis=1)
 
     def ramps(self, at: Floats) -> Floats:
         """Shape (customers, k): how far each customer is through each segment, 0 to 1, less the base's mean."""
@@ -54,6 +56,12 @@ class Scale:
     def from_json(cls, document: Mapping[str, Any]) -> Self:
         """The scale saved by `to_json`."""
         return cls(np.asarray(document["knots"], dtype=np.float64), np.asarray(document["means"], dtype=np.float64))
+
+
+def walk(at: Floats) -> Floats:
+    """Shape (n, n): the covariance of a walk of variance 1 per unit that starts at the least of the places `at` (n)."""
+    far, power = at - at.min(initial=np.inf), 2.0 * EXPONENT
+    return np.asarray(0.5 * (np.add.outer(far**power, far**power) - np.abs(np.subtract.outer(far, far)) ** power))
 
 
 def log_age(weeks: Floats) -> Floats:

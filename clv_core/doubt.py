@@ -19,16 +19,19 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 Floats = NDArray[np.float64]
+SURE = 50.0  # minus the log of a chance too small to count
 UNKNOWN_LEVEL = 0.10  # relative error of the level of scores that come without their models
 
 
 @dataclass(frozen=True, slots=True)
 class Doubt:
-    """Per customer: `variance` of the own future value, `slopes` (n, k) of clv by log-parameters and by the errors that
-    customers alike share; shared by all: their `covariance` and the relative error of the `level`.
+    """Per customer: `variance` of the own future value; `silence`, the log of the chance that nothing comes; `slopes` (n, k) of
+    clv by log-parameters and by the errors that customers alike share. Shared by all: `covariance` of what the slopes are taken
+    by, and the relative error of the `level`.
     """
 
     variance: Floats
+    silence: Floats
     slopes: Floats
     covariance: Floats
     level: float
@@ -41,7 +44,9 @@ class Doubt:
         if document is None or not len(scores):
             high = np.nan_to_num(np.asarray(scores["clv_high"].to_numpy(), dtype=np.float64))
             none = np.zeros((len(scores), 0))
-            return cls(customer_variance(clv, high), none, np.zeros((0, 0)), UNKNOWN_LEVEL if level is None else level)
+            own = customer_variance(clv, high)
+            silence = -np.divide(clv**2, own, out=np.full_like(clv, SURE), where=own > 0)
+            return cls(own, np.where(clv > 0, silence, 0.0), none, np.zeros((0, 0)), UNKNOWN_LEVEL if level is None else level)
         return cls._fitted(scores, clv, document, level)
 
     @classmethod
@@ -58,17 +63,18 @@ class Doubt:
         slopes, covariance = np.zeros((len(s), 0)), np.zeros((0, 0))
         for slope, block in (*document.sensitivities(s), *document.shared(s, clv)):
             slopes, covariance = np.hstack([slopes, slope * clv[:, None]]), _beside(covariance, block)
-        own = spread(clv, view, basket, model, s).variance
-        return cls(own, slopes, covariance, document.level_error if level is None else level)
+        own = spread(clv, view, basket, model, s)
+        silence = np.log(np.clip(own.nothing, np.exp(-SURE), 1.0))
+        return cls(own.variance, silence, slopes, covariance, document.level_error if level is None else level)
 
     def shared(self, slopes: Floats, total: Floats) -> Floats:
         """The variance that groups have from what they share: `slopes` (groups, k) summed, `total` their clv."""
         shared: Floats = np.einsum("gi,ij,gj->g", slopes, self.covariance, slopes) + (self.level * total) ** 2
         return shared
 
-    def interval(self, total: Floats, own: Floats, slopes: Floats, confidence: float) -> tuple[Floats, Floats]:
-        """(low, high) of the groups' totals."""
-        return total_interval(total, own + self.shared(slopes, total), 0.0, confidence)
+    def interval(self, total: Floats, own: Floats, silence: Floats, slopes: Floats, confidence: float) -> tuple[Floats, Floats]:
+        """(low, high) of the groups' totals, whose customers' variance, silence and slopes are summed."""
+        return total_interval(total, own, self.shared(slopes, total), silence, confidence)
 
     def margin(self, total: Floats, own: Floats, slopes: Floats, spend: Floats, confidence: float) -> Floats:
         """Half the interval of (clv / spend of a group) minus that of all groups with spend: what they share cancels out."""

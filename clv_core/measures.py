@@ -19,7 +19,7 @@ _Floats = np.ndarray[tuple[int, ...], np.dtype[np.float64]]
 MONEY = ("spend", "conversions", "conversion_value", "first_order_revenue", "realised_value")
 COUNTS = ("impressions", "clicks", "customers", "paid_customers", "high_tier_customers", "repeat_customers")
 ADDITIVE = (*MONEY, *COUNTS, "predicted_clv")
-HIDDEN = ("variance", "slope_", "early_")  # sums that only serve the intervals
+HIDDEN = ("variance", "silence", "slope_", "early_")  # sums that only serve the intervals
 _OF_CUSTOMERS = (
     "customers", "paid_customers", "high_tier_customers", "repeat_customers", "first_order_revenue", "realised_value",
     "predicted_clv",
@@ -33,16 +33,17 @@ def measure(connection: duckdb.DuckDBPyConnection, keys: Sequence[str], doubt: D
     """
     by = ", ".join(keys)
     slopes = [f"slope_{n}" for n in range(doubt.slopes.shape[1])]
-    plain = [*slopes, "early_clv", *(f"early_{name}" for name in slopes)]
+    summed = ["silence", *slopes]
+    plain = [*summed, "early_clv", *(f"early_{name}" for name in summed)]
     unsure = ["variance", "early_variance", *plain]
     sums = ", ".join(f"coalesce({name}, 0) {name}" for name in (*ADDITIVE, "early_value", *unsure))
-    early = ", ".join(f"sum({name} * early_share) early_{name}" for name in ("clv", "variance", *slopes))
+    early = ", ".join(f"sum({name} * early_share) early_{name}" for name in ("clv", "variance", *summed))
     table = connection.sql(f"""
         with by_campaign as (
             select {by}, campaign_no, any_value(factor_doubt) factor_doubt, count(*) customers,
                    count(*) filter (where source = 'paid') paid_customers, sum(first_value) first_order_revenue,
                    sum(realised) realised_value, sum(clv) predicted_clv, sum(early_value) early_value, sum(age) ages,
-                   {", ".join(f"sum({name}) {name}" for name in ("variance", *slopes))}, {early},
+                   {", ".join(f"sum({name}) {name}" for name in ("variance", *summed))}, {early},
                    count(*) filter (where high_tier) high_tier_customers,
                    count(*) filter (where order_days > 1) repeat_customers
             from customer group by all),
@@ -77,7 +78,7 @@ def with_intervals(table: pa.Table, doubt: Doubt, confidence: float) -> pa.Table
     """
     predicted, spend = floats(table, "predicted_clv"), floats(table, "spend")
     own, slopes = _doubts(table, "")
-    low, high = doubt.interval(predicted, own, slopes, confidence)
+    low, high = doubt.interval(predicted, own, floats(table, "silence"), slopes, confidence)
     realised, customers = floats(table, "realised_value"), floats(table, "customers")
     columns: dict[str, _Floats] = {"predicted_low": low, "predicted_high": high}
     with np.errstate(divide="ignore", invalid="ignore"):
@@ -112,7 +113,7 @@ def _equal_age(table: pa.Table, doubt: Doubt, confidence: float) -> dict[str, _F
         "equal_age_value": brought + future,
         "equal_age_each": np.where(customers > 0, (brought + future) / customers, np.nan),
     }
-    low, high = doubt.interval(future, own, slopes, confidence)
+    low, high = doubt.interval(future, own, floats(table, "early_silence"), slopes, confidence)
     for name, value in (("", future), ("_low", low), ("_high", high)):
         found[f"equal_age_roas{name}"] = np.where(spend > 0, (brought + value) / spend, np.nan)
     return found | {"equal_age_margin": doubt.margin(future, own, slopes, spend, confidence)}

@@ -1,7 +1,7 @@
 """How wrong the model is about customers together: variances learned from inner windows, with a prior where windows say little.
 
 Customers' own chance and the parameters' errors average out in a large base; that the model is not the truth does not. Three
-errors are common: of the level of the whole base; and, between groups, random walks along log age and log value (alike.py).
+errors are common: of the level of the whole base; and, between groups, walks along log age and log value (alike.py).
 Each is relative, and its variance grows as log(1 + horizon / history): by how much time is stretched. A window inside the
 history shows one level, and deviations of cells of customers from it. What sampling and parameters explain of them is taken out
 by likelihood; the rest is averaged over the variances that stay possible, so that few windows leave heavy tails (those of a t
@@ -21,7 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import ndtr
 
-from clv_core.alike import VALUE_KNOTS, log_age, log_value
+from clv_core.alike import VALUE_KNOTS, log_age, log_value, walk
 from clv_core.metrics import ranks
 
 if TYPE_CHECKING:
@@ -44,7 +44,7 @@ class Prior:
     worth: float
 
 
-LEVEL, AGE, VALUE = Prior(0.17, 3.0), Prior(0.14, 4.0), Prior(0.14, 2.0)
+LEVEL, AGE, VALUE = Prior(0.17, 3.0), Prior(0.14, 4.0), Prior(0.12, 2.0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,11 +144,10 @@ def _between(one: Trialled, at: Floats, cells: int) -> Deviations | None:
     share = value / value.sum()
     seen = came / value * (value.sum() / came.sum()) - 1.0
     noise = np.diag(own / value**2) + (slopes / value[:, None]) @ one.doubt.covariance @ (slopes / value[:, None]).T
-    walk = np.minimum.outer(where, where) - where.min()
     centre = np.eye(len(value)) - share
     rest = np.arange(len(value)) != np.argmax(share)
-    noise, walk = ((centre @ each @ centre.T)[np.ix_(rest, rest)] for each in (noise, walk))
-    return Deviations(seen[rest], noise, one.stretch * walk)
+    noise, alike = ((centre @ each @ centre.T)[np.ix_(rest, rest)] for each in (noise, walk(where)))
+    return Deviations(seen[rest], noise, one.stretch * alike)
 
 
 def _sums(values: Floats, cell: NDArray[np.intp], cells: int) -> Floats:

@@ -35,12 +35,20 @@ def customer_variance(mean: Floats, high: Floats) -> Floats:
     return np.where(positive, mean**2 / np.exp(log_shape), 0.0)
 
 
-def total_interval(mean: Floats, variance: Floats, common: float, confidence: float = 0.90) -> tuple[Floats, Floats]:
-    """(low, high) of totals of independent customers; `common` is the relative error that all share (the model's level)."""
-    spread = variance + (common * mean) ** 2
+def total_interval(
+    mean: Floats, own: Floats, shared: Floats, silence: Floats, confidence: float = 0.90
+) -> tuple[Floats, Floats]:
+    """(low, high) of totals: a gamma distribution of their mean and variance, with what is left for nothing at all coming.
+
+    `own` is the variance from customers' own chance, `shared` that from what they share; `silence` the log of the chance that
+    none of them buys. Over a shared (gamma) error of the rate that chance is a negative binomial's.
+    """
+    spread = own + shared
     sure = (spread <= 0) | (mean <= 0)
     shape = np.divide(mean**2, spread, out=np.ones_like(mean), where=~sure)
     scale = np.divide(spread, mean, out=np.ones_like(mean), where=~sure)
     tail = (1 - confidence) / 2
     low, high = gamma.ppf(tail, shape, scale=scale), gamma.ppf(1 - tail, shape, scale=scale)
-    return np.where(sure, mean, low), np.where(sure, mean, high)
+    rate = np.divide(mean**2, np.maximum(shared, 1e-12 * mean**2), out=np.ones_like(mean), where=~sure)
+    nothing = -rate * np.log1p(-silence / rate) > np.log(tail)
+    return np.where(sure, mean, np.where(nothing, 0.0, low)), np.where(sure, mean, high)

@@ -40,16 +40,17 @@ def totals_by(scores: pa.Table, column: str, confidence: float = 0.90) -> pa.Tab
 def _totals(members: pa.Table, group: pa.Array, confidence: float) -> pa.Table:
     labels = group.dictionary_encode()
     codes, count = np.asarray(labels.indices).astype(np.intp), len(labels.dictionary)
-    total, own = np.zeros(count), np.zeros(count)
+    total, own, silence = np.zeros(count), np.zeros(count), np.zeros(count)
     doubt, slopes = Doubt.of(members.slice(0, 0)), None
     for start in range(0, len(members), SLICE):
         some, code = members.slice(start, SLICE), codes[start : start + SLICE]
         doubt = Doubt.of(some)
         total += np.bincount(code, np.nan_to_num(np.asarray(some["clv"], dtype=np.float64)), minlength=count)
         own += np.bincount(code, doubt.variance, minlength=count)
+        silence += np.bincount(code, doubt.silence, minlength=count)
         slopes = np.zeros((count, doubt.slopes.shape[1])) if slopes is None else slopes
         np.add.at(slopes, code, doubt.slopes)
-    low, high = doubt.interval(total, own, np.zeros((count, 0)) if slopes is None else slopes, confidence)
+    low, high = doubt.interval(total, own, silence, np.zeros((count, 0)) if slopes is None else slopes, confidence)
     sizes = np.bincount(codes, minlength=count)
     table = pa.table([labels.dictionary, pa.array(sizes), pa.array(total), pa.array(low), pa.array(high)], schema=TOTALS)
     return table.sort_by("group")

@@ -85,7 +85,7 @@ class Uncertainty:
             known = self.document.get(name)
             if known is not None:
                 scale = Scale.from_json(known)
-                yield scale.ramps(at), np.diag(known["variance"] * scale.widths)
+                yield scale.ramps(at), known["variance"] * scale.covariance
 
     def _slopes(self, s: Snapshot, covariance: Floats, saved: dict[str, Any], predict: Any) -> Floats:
         out = np.zeros((len(s), len(covariance)))

@@ -125,9 +125,9 @@ def _ours(kind: str, w: Window, groups: Groups) -> tuple[dict[str, tuple[Floats,
     for measure, basket in (("orders", ORDERS_ALONE), ("value", spending)):
         doubt, clv = _doubt(Fit(model, basket, (), len(s)), w)
         total, slopes = clv @ groups.members, (doubt.slopes.T @ groups.members).T
-        own = doubt.variance @ groups.members
-        found[measure] = (total, *doubt.interval(total, 0.0 * own, slopes, 0.90))
-        found[f"{measure}_own"] = (total, *doubt.interval(total, own, slopes, 0.90))
+        own, silence = doubt.variance @ groups.members, doubt.silence @ groups.members
+        found[measure] = (total, *doubt.interval(total, 0.0 * own, silence, slopes, 0.90))
+        found[f"{measure}_own"] = (total, *doubt.interval(total, own, silence, slopes, 0.90))
     return found, time.perf_counter() - begun
 
 
@@ -178,7 +178,7 @@ def _with_priors(pair: str, w: Window) -> float:
     known = np.diag(4.0 * (values / np.array(PRIOR_SCALES[kind])) ** 2)  # of a Weibull of shape 2, in the parameter's log
     doubt, clv = _doubt(Fit(model, ORDERS_ALONE, (), len(s)), w)
     slopes, total = doubt.slopes.sum(axis=0)[None], np.array([clv.sum()])
-    held = Doubt(doubt.variance, doubt.slopes, np.linalg.inv(np.linalg.inv(doubt.covariance) + known), 0.0)
+    held = Doubt(doubt.variance, doubt.silence, doubt.slopes, np.linalg.inv(np.linalg.inv(doubt.covariance) + known), 0.0)
     return float(np.sqrt(held.shared(slopes, total) / doubt.shared(slopes, total))[0])
 
 

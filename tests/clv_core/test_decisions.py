@@ -105,7 +105,7 @@ def test_variance_is_recovered_from_mean_and_quantile(shape: float) -> None:
 
 def test_customers_worth_nothing_add_no_doubt() -> None:
     assert customer_variance(np.array([0.0, 5.0]), np.array([0.0, 0.0]))[0] == 0
-    assert total_interval(np.array([0.0]), np.array([0.0]), 0.05)[0] == 0
+    assert total_interval(np.zeros(1), np.zeros(1), np.array([0.0025]), np.zeros(1))[0] == 0
 
 
 @pytest.mark.parametrize("people", [5, 60, 800])
@@ -113,7 +113,8 @@ def test_interval_of_a_total_holds_nine_in_ten(people: int) -> None:
     rng = np.random.default_rng(people)
     mean = rng.gamma(1.5, 20, people)
     totals = rng.gamma(0.6, 1, (4000, people)) @ (mean / 0.6)
-    low, high = total_interval(np.array([mean.sum()]), np.array([(mean**2 / 0.6).sum()]), 0.0)
+    own, silence = np.array([(mean**2 / 0.6).sum()]), np.array([-50.0 * people])
+    low, high = total_interval(np.array([mean.sum()]), own, np.zeros(1), silence)
     assert ((totals >= low[0]) & (totals <= high[0])).mean() == pytest.approx(0.9, abs=0.02)
 
 

@@ -96,7 +96,7 @@ def test_order_values_as_unsure_as_refits_to_resampled_customers() -> None:
         at = rng.integers(0, len(s), len(s))
         found.append((orders * GammaBasket.fit(s.take(at), all_orders=False).expected(s)) @ groups())
     doubt, clv = Doubt.of(scores(sure)), orders * sure.basket.expected(s)
-    spending = Doubt(doubt.variance, doubt.slopes[:, 4:], doubt.covariance[4:, 4:], 0.0)
+    spending = Doubt(doubt.variance, doubt.silence, doubt.slopes[:, 4:], doubt.covariance[4:, 4:], 0.0)
     error = np.sqrt(spending.shared((spending.slopes.T @ groups()).T, clv @ groups()))
     np.testing.assert_allclose(error, np.std(found, axis=0), rtol=0.3)
 
@@ -137,7 +137,7 @@ def test_intervals_hold_nine_in_ten_drawn_totals() -> None:
     table = scores(fitted("pareto_nbd"))
     own = Doubt.of(table)
     total, variance = np.asarray(table["clv"]) @ groups(), own.variance @ groups()
-    low, high = own.interval(total, variance, np.zeros((4, own.slopes.shape[1])), 0.90)
+    low, high = own.interval(total, variance, own.silence @ groups(), np.zeros((4, own.slopes.shape[1])), 0.90)
     totals = spend @ groups()
     inside = ((totals >= low) & (totals <= high)).mean(axis=0)
     np.testing.assert_allclose(inside, 0.90, atol=0.05)
