@@ -98,6 +98,12 @@ def plain(value: Any) -> Any:
     return value
 
 
+def sentence(text: Any) -> str:
+    """The text with a capital and a full stop."""
+    said = str(text).strip().rstrip(".")
+    return f"{said[:1].upper()}{said[1:]}." if said else ""
+
+
 def label(name: str) -> str:
     """A column's name for people: `predicted_clv` -> `Predicted CLV`."""
     words = name.replace("_", " ").strip()

@@ -39,7 +39,7 @@ def page(data: ReportData) -> str:
         lstrip_blocks=True,
     )
     environment.filters |= {
-        name: getattr(formats, name) for name in ("money", "count", "share", "ratio", "days", "label", "moment")
+        name: getattr(formats, name) for name in ("money", "count", "share", "ratio", "days", "label", "moment", "sentence")
     }
     environment.filters |= {
         "reasons": words.reasons,

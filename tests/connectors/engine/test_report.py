@@ -181,6 +181,7 @@ def test_people_who_can_be_matched_and_those_who_can_not_add_up(tmp_path: Path) 
 def test_a_run_is_named_by_its_time() -> None:
     assert formats.moment("20261122T112358.459709Z") == "22 November 2026, 11:23 UTC"
     assert formats.moment("r1") == "r1"
+    assert [formats.sentence(one) for one in ("it waits.", "Done", "")] == ["It waits.", "Done.", ""]
 
 
 def test_evidence_is_named_in_words() -> None:
