@@ -146,7 +146,9 @@ class DeliveryWriter:
                 "VALUES (?, ?, ?, ?, 'open', ?, ?, ?)",
                 (self.id, self._audience["id"], run, kind, target, now.isoformat(), json.dumps(counts)),
             )
-            connection.executemany("INSERT INTO phases VALUES (?, ?, ?, ?, ?, ?)", self._phases)
+            connection.executemany(
+                "INSERT INTO phases (delivery, phase, operation, file, digest, rows) VALUES (?, ?, ?, ?, ?, ?)", self._phases
+            )
             connection.executemany(
                 "INSERT INTO batches (delivery, phase, position, id, first_piece, pieces, rows, state) "
                 "VALUES (?, ?, ?, ?, ?, ?, ?, ?)",

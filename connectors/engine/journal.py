@@ -7,6 +7,7 @@ import threading
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
+from connectors.engine import marks
 from connectors.errors import FatalError
 
 if TYPE_CHECKING:
@@ -69,33 +70,71 @@ MIGRATIONS: tuple[str, ...] = (
     """
     ALTER TABLE audiences ADD COLUMN seen TEXT NOT NULL DEFAULT '';
     """,
+    "",  # the digests of rows, which are put on after every change of tables
 )
 
 
 class Journal:
-    """The open journal. Every method is safe to call from several threads; a transaction is durable when it ends."""
+    """The open journal. Every method is safe to call from several threads; a transaction is durable when it ends.
 
-    def __init__(self, path: Path, *, created: bool, migrations: Sequence[str] = MIGRATIONS) -> None:
+    `marked`: its rows carry a digest that is checked here. Raises FatalError when anything isn't as it was written.
+    """
+
+    def __init__(self, path: Path, *, created: bool, migrations: Sequence[str] = MIGRATIONS, marked: bool = True) -> None:
         self.path, self._migrations = path, migrations
+        self._marked = marked
         self._lock = threading.RLock()
         self._depth = 0
         try:
             self._connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False, timeout=30)
-            self._connection.row_factory = sqlite3.Row
-            path.chmod(0o600)
-            self._connection.execute("PRAGMA journal_mode = WAL")
-            self._connection.execute("PRAGMA synchronous = FULL")
-            self._connection.execute("PRAGMA foreign_keys = ON")
-            self._connection.execute("PRAGMA secure_delete = ON")
-            found = self._connection.execute("PRAGMA quick_check").fetchone()[0]
-            version = int(self._connection.execute("PRAGMA user_version").fetchone()[0])
+            try:
+                self._open(created)
+            except BaseException:
+                self._connection.close()
+                raise
+        except (sqlite3.OperationalError, OSError) as error:
+            raise self._closed(str(error)) from error
         except sqlite3.DatabaseError as error:
             raise self._damaged(str(error)) from error
+        except UnicodeDecodeError:
+            raise self._damaged("its text can't be read") from None
+
+    def _open(self, created: bool) -> None:
+        """Nothing: the tables are there, sound, and of this version."""
+        connection = self._connection
+        connection.row_factory = sqlite3.Row
+        self.path.chmod(0o600)
+        connection.execute("PRAGMA journal_mode = WAL")
+        connection.execute("PRAGMA synchronous = FULL")
+        connection.execute("PRAGMA foreign_keys = ON")
+        connection.execute("PRAGMA secure_delete = ON")
+        marks.teach(connection)
+        found = connection.execute("PRAGMA integrity_check(1)").fetchone()[0]
+        version = int(connection.execute("PRAGMA user_version").fetchone()[0])
         if found != "ok":
             raise self._damaged(found)
         if version == 0 and not created:
             raise self._damaged("it is empty")
-        self._migrate(version)
+        if version < len(self._migrations):
+            self._migrate()
+        elif version > len(self._migrations):
+            raise FatalError("the state folder was written by a newer version", remedy="update clv-audience-sync")
+        elif self._marked:
+            self._check_rows()
+
+    def _check_rows(self) -> None:
+        try:
+            table = marks.wrong(self._connection)
+        except sqlite3.OperationalError:  # such as a column that has another name now
+            raise self._damaged("its tables can't be read") from None
+        if table:
+            raise self._damaged(f"a row of {table} is not as it was written")
+
+    def _closed(self, why: str) -> FatalError:
+        return FatalError(
+            f"the state folder can't be written: {self.path.name}: {why}",
+            remedy="check that this user may write there, and that the disk has room and isn't mounted read-only",
+        )
 
     def _damaged(self, why: str) -> FatalError:
         return FatalError(
@@ -103,11 +142,22 @@ class Journal:
             remedy="restore the state folder from its backup; nothing was sent",
         )
 
-    def _migrate(self, version: int) -> None:
-        if version > len(self._migrations):
-            raise FatalError("the state folder was written by a newer version", remedy="update clv-audience-sync")
-        for number, script in enumerate(self._migrations[version:], version + 1):
-            self._connection.executescript(f"BEGIN; {script} PRAGMA user_version = {number}; COMMIT;")
+    def _migrate(self) -> None:
+        """Nothing: the tables are those of this version, all of them or, when the process dies, none."""
+        connection = self._connection
+        connection.execute("BEGIN IMMEDIATE")
+        version = int(connection.execute("PRAGMA user_version").fetchone()[0])  # another process may have been faster
+        scripts = self._migrations[version:]
+        try:
+            for statement in ";".join(scripts).split(";"):  # `executescript` would end the transaction
+                connection.execute(statement)
+            if scripts and self._marked:
+                marks.put(connection)
+            connection.execute(f"PRAGMA user_version = {max(version, len(self._migrations))}")
+        except BaseException:
+            connection.execute("ROLLBACK")
+            raise
+        connection.execute("COMMIT")
 
     @contextmanager
     def transaction(self) -> Iterator[sqlite3.Connection]:

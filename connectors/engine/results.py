@@ -50,7 +50,7 @@ class Results:
 
     def __init__(self, ledger: Ledger) -> None:
         path = ledger.folder / "results.sqlite"
-        self._journal = Journal(path, created=not path.exists(), migrations=MIGRATIONS)
+        self._journal = Journal(path, created=not path.exists(), migrations=MIGRATIONS, marked=False)
 
     def covered(self, platform: str, account: str) -> tuple[date, date] | None:
         """First and last day that were pulled, or None."""
