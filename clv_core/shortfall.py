@@ -16,13 +16,18 @@ TOLERATED = 0.10
 
 
 def explained(row: dict[str, Any], held_out: Window, view: Forecast, level: float, history_days: int) -> list[str]:
-    """A sentence when the row's total is more than 10% off: by how much, and why; nothing otherwise.
+    """A sentence when the row's total is more than 10% off: by how much, and why, or that nothing came; nothing otherwise.
 
     `view` is what the order model expected of the window, `level` the factor on it that was learned before the split,
     `history_days` how long that part is.
     """
     bias = row["bias"]
-    if np.isnan(bias) or abs(bias - 1.0) <= TOLERATED:
+    if np.isnan(bias):
+        cut, days = held_out.past.as_of, held_out.days
+        return [
+            f"nobody spent anything, net of refunds, in the {days} days after {cut}: nothing to judge by; try an earlier split"
+        ]
+    if abs(bias - 1.0) <= TOLERATED:
         return []
     said = f"{row['model']} predicted {bias:.2f} of the realised total"
     low, high = row["intervals"].get("bias", (bias, bias))

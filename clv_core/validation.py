@@ -25,7 +25,7 @@ from clv_core.score_settings import LEARNER, ORDER_MODELS, GateRules, ScoreSetti
 from clv_core.shortfall import explained
 from clv_core.transactions import InputError
 from clv_core.valuation import Fit, blended, fit
-from clv_core.windows import Window, window
+from clv_core.windows import Window, begun, window
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -87,7 +87,7 @@ def backtest(
     rows = _rows(found, held_out, choice, chosen, settings)
     deciles = decile_table(found.scores[chosen], held_out.spend)
     best = next(row for row in rows if row["chosen"])
-    warnings += explained(best, held_out, found.view, choice.level.factor, (split - t.first_day).days + 1)
+    warnings += explained(best, held_out, found.view, choice.level.factor, (split - begun(t, split)).days + 1)
     warnings += [*choice.warnings, *found.anchor.warnings]
     return Backtest(split, days, len(held_out.past), rows, deciles, chosen, choice, tuple(dict.fromkeys(warnings)))
 
@@ -123,7 +123,8 @@ def _split(t: Transactions, split: date | None, horizon_days: int) -> tuple[date
             f"backtest: all orders are of one day, {t.first_day}: nothing can be held out", remedy="give a longer history"
         )
     if split is None:
-        split = t.last_day - timedelta(days=min(horizon_days, max(history // 2, 1)))
+        settled = (t.last_day - begun(t, t.last_day)).days
+        split = t.last_day - timedelta(days=min(horizon_days, max(settled // 2, 1)))
     if not t.first_day <= split < t.last_day:
         raise InputError(
             f"backtest: split day {split} must lie from {t.first_day} to before {t.last_day}", remedy="choose another --split"

@@ -113,6 +113,17 @@ def future(t: Transactions, cut: date, end: date) -> pa.Table:
     return t.connection.cursor().sql(sql, params=[cut, end]).to_arrow_table()
 
 
+def begun(t: Transactions, as_of: date) -> date:
+    """The day on which history begins: the first order's, or where more than half of the time since then had seen less than
+    1% of all customers (a test order, a wrong date), the day by which 1% had come.
+    """
+    sql = f"""
+        SELECT quantile_disc(first, 0.01) FROM
+          (SELECT min(day) AS first FROM {t.relation} WHERE orders > 0 AND day <= ? GROUP BY customer_id)"""
+    settled = t.connection.cursor().execute(sql, [as_of]).fetchall()[0][0]
+    return settled if settled is not None and 2 * (as_of - settled) < as_of - t.first_day else t.first_day
+
+
 def inner_windows(t: Transactions, as_of: date, horizon_days: int) -> list[Window]:
     """Up to two windows inside the history, none longer than the horizon. The first ends at `as_of`, cut in mid-history at the
     earliest. The second is of the same days a year earlier, where the history holds them with a quarter before and the first is
@@ -120,7 +131,7 @@ def inner_windows(t: Transactions, as_of: date, horizon_days: int) -> list[Windo
 
     Windows of under two weeks, or in which nobody ordered again, are left out.
     """
-    history = (as_of - t.first_day).days + 1
+    history = (as_of - begun(t, as_of)).days + 1
     latest = min(horizon_days, history // 2)
     third = history // 3
     second = (third, third)  # days from the cut to as_of, days of the window
