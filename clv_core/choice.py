@@ -25,7 +25,6 @@ from clv_core.leaning import fit_share, lean
 from clv_core.metrics import decile_table, metrics
 from clv_core.models.base import CannotFitError
 from clv_core.score_settings import LEARNER, ORDER_MODELS, ScoreSettings
-from clv_core.silences import silences
 from clv_core.trials import Trial, learn, trials
 from clv_core.windows import sampled, snapshot
 
@@ -85,7 +84,6 @@ def choose(t: Transactions, as_of: date, settings: ScoreSettings, *, features: p
     order_models = tuple(name for name in ORDER_MODELS if name in settings.candidates)
     some = sampled(t, settings.choice_customers)
     tried, warnings = trials(some, as_of, settings, order_models)
-    warnings += silences(some, as_of)
     if not tried:
         last = order_models[-1]
         only = Blend({last: 1.0}, last)

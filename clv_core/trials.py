@@ -15,6 +15,7 @@ from clv_core.heuristics import past_spend, rfm
 from clv_core.models.base import CannotFitError
 from clv_core.models.early_life import EarlyLife, Lesson
 from clv_core.models.steady_rate import SteadyRate
+from clv_core.silences import silences, told
 from clv_core.windows import Window, inner_windows, snapshot
 
 if TYPE_CHECKING:
@@ -76,8 +77,9 @@ def trials(
 ) -> tuple[list[Trial], list[str]]:
     """The inner windows with the forecasts of all order models and baskets, and what could not be fitted."""
     out: list[Trial] = []
-    warnings: list[str] = []
-    for one in inner_windows(t, as_of, settings.horizon_days):
+    quiet = silences(t, as_of)
+    warnings = told(quiet)
+    for one in inner_windows(t, as_of, settings.horizon_days, quiet):
         trial = Trial(one)
         refused: dict[str, list[str]] = {}
         for name in order_models:

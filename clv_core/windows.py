@@ -18,6 +18,9 @@ from numpy.typing import NDArray
 from clv_core.summary import summarise
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from clv_core.silences import Silence
     from clv_core.transactions import Transactions
 
 Floats = NDArray[np.float64]
@@ -124,12 +127,13 @@ def begun(t: Transactions, as_of: date) -> date:
     return settled if settled is not None and 2 * (as_of - settled) < as_of - t.first_day else t.first_day
 
 
-def inner_windows(t: Transactions, as_of: date, horizon_days: int) -> list[Window]:
+def inner_windows(t: Transactions, as_of: date, horizon_days: int, quiet: Sequence[Silence] = ()) -> list[Window]:
     """Up to two windows inside the history, none longer than the horizon. The first ends at `as_of`, cut in mid-history at the
     earliest. The second is of the same days a year earlier, where the history holds them with a quarter before and the first is
     not nearly that; else a third of the history, or, where that is hardly shorter than the first, the time before the first.
 
-    Windows of under two weeks, or in which nobody ordered again, are left out.
+    Windows of under two weeks, or in which nobody ordered again, are left out, and those that `quiet` disturbs; where it
+    disturbs them all, the one from the middle of the time since it stands in for them.
     """
     history = (as_of - begun(t, as_of)).days + 1
     latest = min(horizon_days, history // 2)
@@ -139,8 +143,13 @@ def inner_windows(t: Transactions, as_of: date, horizon_days: int) -> list[Windo
         second = (YEAR, horizon_days)
     elif third > 0.8 * latest:
         second = (2 * latest, latest)
+    spans = [(latest, latest), second]
+    if quiet:
+        calm = [one for one in spans if not any(each.disturbs(as_of - timedelta(days=one[0]), one[1]) for each in quiet)]
+        since = (as_of - max(each.after for each in quiet)).days // 2
+        spans = calm or [(since, min(since, horizon_days))]
     out: list[Window] = []
-    for back, days in ((latest, latest), second):
+    for back, days in spans:
         if days < 14:
             continue
         one = window(t, as_of - timedelta(days=back), days, known_until=as_of)

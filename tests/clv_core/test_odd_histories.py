@@ -11,7 +11,7 @@ import pytest
 from clv_core.calibration import fit_level, fit_levels, unlikeness
 from clv_core.score_settings import ScoreSettings
 from clv_core.scoring import score
-from clv_core.silences import silences
+from clv_core.silences import silences, told
 from clv_core.transactions import check_orders
 from clv_core.validation import backtest
 from clv_core.windows import begun, inner_windows, window
@@ -33,12 +33,28 @@ def test_a_stray_first_order_does_not_stretch_the_history() -> None:
     assert abs(split - backtest(plain, None, 365, QUICK).split) < timedelta(days=30)
 
 
-def test_months_without_an_order_are_told() -> None:
+def test_months_without_an_order_are_told_and_no_window_is_judged_by_them() -> None:
     t = check_orders(world("closed_months", 6, 300))
-    (told,) = silences(t, t.last_day)
-    assert told.startswith("nobody at all ordered for 1")
-    assert told in score(t, t.last_day, replace(QUICK, candidates=("bg_nbd",))).warnings
+    (closed,) = silences(t, t.last_day)
+    assert 140 < closed.days < 160
+    (said,) = told([closed])
+    assert said.startswith(f"nobody at all ordered for {closed.days} days between {closed.before} and {closed.after}")
+    assert "2 more times" in told([closed, closed, closed])[0]
+    assert said in score(t, t.last_day, replace(QUICK, candidates=("bg_nbd",))).warnings
     assert silences(t, t.first_day + timedelta(days=300)) == []  # before it closed
+    as_of = closed.after + timedelta(days=200)
+    assert all(closed.disturbs(one.past.as_of, one.days) for one in inner_windows(t, as_of, 220))
+    (only,) = inner_windows(t, as_of, 220, [closed])
+    assert (only.past.as_of, only.days) == (closed.after + timedelta(days=100), 100)
+    later = inner_windows(t, t.last_day, 120, [closed])
+    assert later
+    assert not any(closed.disturbs(one.past.as_of, one.days) for one in later)
+
+
+def test_a_shop_that_opened_again_keeps_its_level() -> None:
+    t = check_orders(world("closed_months", 6, 500))
+    found = backtest(t, t.first_day + timedelta(days=675), 225, QUICK)
+    assert 0.75 < found.best["bias"] < 1.3
 
 
 def test_few_orders_are_no_silence() -> None:
