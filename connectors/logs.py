@@ -30,6 +30,10 @@ _PATTERNS = (
     ),
     re.compile(r"(?i)((?:authorization|access-token)[\"']?\s*[=:]\s*[\"']?(?:bearer\s+)?)([^\s\"',}\]]+)"),
 )
+_BARE = re.compile(  # Meta's and Google's tokens where no name says so; a proxy's password; a service account's key
+    r"\bEAA[0-9A-Za-z]{16,}|\bya29\.[\w.-]{8,}|(?<=://)[^\s/:@\"']+:[^\s/@\"']+(?=@)"
+    r"|-----BEGIN [A-Z ]*PRIVATE KEY-----[\s\S]*?(?:-----END|$)"
+)
 _EMAIL = re.compile(r"[\w.+'`-]+@[\w-]+(?:\.[\w-]+)+")
 _DIGEST = re.compile(r"\b[0-9a-fA-F]{64}\b")
 _PHONE = re.compile(r"(?<![\w.-])\+\d[\d ().-]{7,18}\d(?![\w-])")
@@ -39,7 +43,7 @@ def redact(text: str) -> str:
     """The text without tokens, e-mail addresses, phone numbers in international form and SHA-256 digests."""
     for pattern in _PATTERNS:
         text = pattern.sub(rf"\1{HIDDEN}", text)
-    for pattern in (_EMAIL, _DIGEST, _PHONE):
+    for pattern in (_BARE, _EMAIL, _DIGEST, _PHONE):
         text = pattern.sub(HIDDEN, text)
     return text
 

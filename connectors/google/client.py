@@ -36,7 +36,7 @@ from google.oauth2 import credentials as user_credentials
 from google.oauth2 import service_account
 from google.protobuf.json_format import ParseError
 
-from connectors.errors import ConfigurationError, FatalError, OutcomeUnknownError
+from connectors.errors import ConfigurationError, FatalError, OutcomeUnknownError, SyncError
 from connectors.google import credentials, faults
 from connectors.google.pace import Pace
 from connectors.google.settings import ADS, GoogleAccount, GoogleSettings
@@ -62,6 +62,8 @@ CAUGHT = (
     requests.RequestException,
     google.auth.exceptions.GoogleAuthError,
     ParseError,
+    AttributeError,  # what the SDK's REST transport meets in an answer whose `error` is no object
+    TypeError,
 )
 Result = TypeVar("Result")
 
@@ -226,7 +228,8 @@ class GoogleClient:
             try:
                 return invoke()
             except CAUGHT as error:
-                raise faults.translate(error, _failure_of, where) from None
+                failure = self._told(faults.translate(error, _failure_of, where))
+            raise failure  # outside the handler: Google's own exception, with the whole answer in it, goes no further
 
         try:
             return retrying(once, attempts=self._attempts, sleep=self._sleep)
@@ -238,6 +241,16 @@ class GoogleClient:
             if members:
                 raise
             raise FatalError(refused.message, remedy="report this as a defect", platform="google", code=refused.code) from None
+
+    def _told(self, failure: SyncError) -> SyncError:
+        """The error, its text without what only these credentials know: a server may repeat the token that it was given."""
+        held = self.__dict__.get("_credentials")
+        names = ("client_secret", "refresh_token", "private_key")
+        secrets = [getattr(held, "token", None), *(self.source.keys.get(name) for name in names)] if held is not None else []
+        for secret in filter(None, secrets):
+            failure.message = failure.message.replace(str(secret), "[removed]")
+        failure.args = (failure.message,)
+        return failure
 
     def query(self, gaql: str, customer_id: str = "") -> list[Any]:
         """All rows of a GAQL query (raw protobuf), read in one stream; a broken stream is read again from its start."""

@@ -27,7 +27,9 @@ if TYPE_CHECKING:
 
 HOUR = 3600.0
 _MEMBER = re.compile(r"(?:audience_?members|events)\[(\d+)\]", re.IGNORECASE)
-_SECRET = re.compile(r"[0-9a-fA-F]{32,}|[A-Za-z0-9+/]{43}=|ya29\.[\w.-]+|[\w.+-]+@[\w-]+\.[\w.]+")
+_SECRET = re.compile(
+    r"[0-9a-fA-F]{32,}|[A-Za-z0-9+/]{43}=|ya29\.[\w.-]+|[\w.+-]+@[\w-]+\.[\w.]+|(?<![\w.-])\+\d[\d ().-]{7,18}\d(?![\w-])"
+)
 
 
 class LostReplyError(RetriableError):
@@ -90,8 +92,8 @@ def translate(error: Exception, read_failure: Callable[[Any], Any], address: str
     if name == "TooManyRedirects":
         why = f"{address} sends on to another address, which is not followed"
         return ConfigurationError(why, remedy="check data_manager_endpoint and any proxy between", platform="google")
-    if name == "ParseError":
-        return RetriableError(f"{address} answered with something that is not a Data Manager message", platform="google")
+    if name in ("ParseError", "AttributeError", "TypeError"):
+        return LostReplyError(f"{address} answered with something that is not a Data Manager message", platform="google")
     return _transport(str(error), address)
 
 

@@ -21,12 +21,14 @@ import pytest
 from connectors.errors import SyncError
 from connectors.protocol import AudienceSpec, Batch, LookalikeSpec, Operation
 from connectors.registry import platform as platform_of
+from connectors.sandbox import HttpServer, Response
+from tests.connectors.google.test_client import key_file
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from connectors.protocol import Connector
-    from connectors.sandbox import Request, Response
+    from connectors.sandbox import Request
 
 TOKEN, SECRET = "EAAveryS3cretT0kenOfNobody", "app-s3cret-0123456789abcdef"
 PROOF = hmac.new(SECRET.encode(), TOKEN.encode(), hashlib.sha256).hexdigest()
@@ -51,6 +53,22 @@ FAULTS: dict[str, dict[str, dict[str, Any]]] = {
         "an error of a strange shape": page({"error": {"code": LEAK, "message": [LEAK], "error_subcode": LEAK}}),
         "error_data that is no JSON": page({"error": {"code": 100, "message": "m", "error_data": "{" + LEAK}}),
         "a page": page(f"<html>{LEAK}</html>", 502),
+        "an empty answer": page("", 500),
+        "success that is none": page("success " + LEAK, 200),
+        "a list": page([LEAK], 200),
+        "no answer": {"kind": "reset", "times": 99},
+        "a lost reply": {"kind": "lost_reply", "times": 99},
+    },
+    "google": {
+        "no permission": {"match": "/v1/", "detail": {"reason": "PERMISSION_DENIED", "message": LEAK}},
+        "an unknown code": {"match": "/v1/", "detail": {"reason": "A_REASON_OF_ITS_OWN", "message": LEAK}},
+        "a member at fault": {"match": "/v1/", "detail": {"reason": "INVALID_SHA256_FORMAT", "message": LEAK}},
+        "an error that is text": page({"error": LEAK}, 500),
+        "an error of a strange shape": page({"error": {"code": LEAK, "message": [LEAK], "details": LEAK}}),
+        "details of no kind": page({"error": {"code": 403, "message": LEAK, "details": [{"@type": LEAK, "x": LEAK}]}}, 403),
+        "a page": page(f"<html>{LEAK}</html>", 502),
+        "a wrong path": page(LEAK, 404),
+        "a redirect": {**page("", 307), "detail": {"status": 307, "headers": {"Location": f"https://x.example/?{LEAK}"}}},
         "an empty answer": page("", 500),
         "success that is none": page("success " + LEAK, 200),
         "a list": page([LEAK], 200),
@@ -97,7 +115,7 @@ def _handle(one: Connector) -> Any:
 def _batch(one: Connector) -> Batch:
     fields = one.capabilities.recipe.fields
     hashed = {name: field.hashed for field in fields for name in field.columns()}
-    first = next(name for name in one.capabilities.recipe.columns() if name.startswith("EMAIL"))
+    first = next(name for name in one.capabilities.recipe.columns() if name.upper().startswith("EMAIL"))
     columns = {
         name: pa.array([DIGEST if name == first else None], pa.binary(32) if hashed.get(name, True) else pa.string())
         for name in one.capabilities.recipe.columns()
@@ -137,16 +155,26 @@ def connect(
             return answer(request, handle)
 
         sandbox._answer = listen
-        credentials: dict[str, str] = {"access_token": "env:PLATFORM_TOKEN"}
-        credentials |= (
-            {"app_secret": "env:PLATFORM_SECRET"} if name == "meta" else {"app_id": "123", "secret": "env:PLATFORM_SECRET"}
-        )
-        block = {"api_base": sandbox.start()["address"], "credentials": credentials, "timeout_seconds": 5}
-        account = {"account_id": "111" if name == "meta" else "7000000000000000001"}
-        settings = platform_of(name).settings.model_validate({**block, "accounts": [account]})
+        block, account = blocks(name, sandbox.start())
+        settings = platform_of(name).settings.model_validate({**block, "timeout_seconds": 5, "accounts": [account]})
         connector = platform_of(name).connect(settings, settings.accounts[0], now=sandbox.clock.now, sleep=lambda _: None)  # type: ignore[call-arg]
         made.extend([connector.close, sandbox.stop])
         return connector, sandbox
+
+    def blocks(name: str, places: dict[str, str]) -> tuple[dict[str, Any], dict[str, str]]:
+        if name == "google":
+            tokens = HttpServer(lambda _: Response.of_json({"access_token": TOKEN, "expires_in": 3600}))
+            made.append(tokens.stop)
+            monkeypatch.setenv("GOOGLE_KEY", key_file(tmp_path / "key.json", tokens.address).read_text())
+            (tmp_path / "key.json").unlink()
+            addresses = {"data_manager_endpoint": places["data_manager"], "ads_endpoint": places["ads"]}
+            return {**addresses, "credentials": {"json_key_file": "env:GOOGLE_KEY"}}, {"account_id": "1234567890"}
+        credentials = {"access_token": "env:PLATFORM_TOKEN"}
+        credentials |= (
+            {"app_secret": "env:PLATFORM_SECRET"} if name == "meta" else {"app_id": "123", "secret": "env:PLATFORM_SECRET"}
+        )
+        account = {"account_id": "111" if name == "meta" else "7000000000000000001"}
+        return {"api_base": places["address"], "credentials": credentials}, account
 
     yield build
     for close in made:
@@ -193,7 +221,8 @@ def test_nothing_private_is_said(
     said += [str(record.args) + str(record.exc_info or "") for record in caplog.records]
     said += [path.read_text(errors="replace") for path in tmp_path.rglob("*") if path.is_file()]
     assert heard, "something was sent"
-    for secret in (*PRIVATE, PROOF):
+    private = PRIVATE if name != "google" else tuple(one for one in (*PRIVATE, "BEGIN PRIVATE KEY", "MIIEv") if one != SECRET)
+    for secret in (*private, PROOF):
         assert not [text for text in said if secret in text], secret
     # TikTok takes the app's secret in the query of one call, and Meta the proof of each read, as their own SDKs send them
     asked = [one for one in heard if "/oauth2/advertiser/get/" not in one]
