@@ -167,7 +167,7 @@ def _tell(found: Outcome, as_json: bool) -> int:
     if found.report:
         click.echo(f"The page: {found.report}")
     if found.exit_code == 3:
-        say("stopped by a guardrail or the model gate; nothing was sent for those audiences")
+        say("stopped by a guardrail or the model gate: those audiences stay as they are, but for people who said no")
     if found.exit_code == 4:
         say("some batches could not be delivered; run again to resume")
     return found.exit_code

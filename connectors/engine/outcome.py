@@ -55,6 +55,7 @@ def blank(item: PlannedAudience) -> dict[str, Any]:
             key: row[key]
             for key in ("platform", "account", "audience", "name", "wanted", "add", "change", "remove", "renew", "guardrail")
         },
+        "forced": False,
         "mode": row["mode"],
         "care": row["care"],
         "notes": row["notes"],

@@ -173,10 +173,14 @@ class Pusher:
         if handle is not None:
             outcome["notes"] += rename(self.ledger, item, handle, self.now())
         if item.guardrails and not self._forced(item):
-            self._relieve(item, handle, outcome)
-            outcome["state"], outcome["exit_code"] = "stopped", 3
+            try:
+                self._relieve(item, handle, outcome)
+            except SyncError as error:  # removals that wait or fail are told, and the audience is stopped all the same
+                fail(outcome, error)
+            outcome["state"], outcome["exit_code"] = "stopped", worst([outcome["exit_code"], 3])
             show_status(outcome, status)
             return
+        outcome["forced"] = bool(item.guardrails)
         if item.mode in ("change", "replace", "resume") and status is not None:
             self._remake_if_stuck(item, status)
         if item.mode != "nothing":

@@ -193,15 +193,14 @@ def summary_text(data: ReportData, link: str = "") -> str:
         lines.append(
             f"Ads: {ratio(now['clv_roas'])} customer value per unit of spend; the platforms claim {ratio(now.get('roas'))}."
         )
-    lines += [f"- {said}" for said in changes(now, data.previous, data.audiences)[:4]]
+    lines += [f"- {said}" for said in changes(now, data.previous, data.audiences)[:6]]
     for row in data.rows("disagreements")[:3]:
         lines.append(f"- {label(row['kind'])}: {row['campaign_name']} ({row['platform']}). {row['sentence']}")
     for one in data.audiences:
-        if one.get("rejected") or one.get("unknown") or one.get("guardrail"):
-            stopped = f", stopped by {one['guardrail']}" if one.get("guardrail") else ""
+        if one.get("rejected") or one.get("unknown"):
             lines.append(
                 f"- {one.get('platform')} {one.get('name') or one.get('audience')}: rejected {reasons(one.get('rejected'))}, "
-                f"outcome unknown {count(one.get('unknown') or 0)}{stopped}."
+                f"outcome unknown {count(one.get('unknown') or 0)}."
             )
     for one in data.signals:
         if one.get("rejected") or one.get("unknown") or one.get("detail"):

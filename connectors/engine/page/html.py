@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 OUTCOME = (
     "name", "audience", "platform", "account", "wanted", "snapshot", "accepted", "pending", "unknown", "undelivered",
-    "rejected", "dropped", "held_out", "state", "platform_state", "guardrail", "detail",
+    "rejected", "dropped", "held_out", "state", "platform_state", "guardrail", "forced", "detail",
     "notes", "lookalikes", "size_lower", "size_upper",
 )  # fmt: skip
 SIGNAL = (

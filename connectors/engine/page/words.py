@@ -72,17 +72,21 @@ def _stopped(audiences: Sequence[Mapping[str, Any]]) -> list[str]:
     """What was not sent, and why: it comes before all that did change."""
     found: dict[str, list[str]] = {}
     for row in audiences:
-        if row.get("guardrail"):
+        if _held_back(row):
             found.setdefault(str(row["guardrail"]), []).append(
                 f"{row.get('name') or row.get('audience')} ({row.get('platform')})"
             )
-    said = [f"Stopped, nothing was sent to {_listed(names)}: {why}." for why, names in found.items()]
+    said = [f"A guardrail stopped {_listed(names)}: {why}." for why, names in found.items()]
     failed = [f"{row.get('name') or row.get('audience')} ({row.get('platform')})" for row in audiences if _undone(row)]
     return said + ([f"Not finished: {_listed(failed)}; the reasons are under Audiences."] if failed else [])
 
 
+def _held_back(row: Mapping[str, Any]) -> bool:
+    return bool(row.get("guardrail")) and not row.get("forced")
+
+
 def _undone(row: Mapping[str, Any]) -> bool:
-    return row.get("state") in ("failed", "incomplete") and not row.get("guardrail")
+    return row.get("state") in ("failed", "incomplete") and not _held_back(row)
 
 
 def _listed(names: Sequence[str]) -> str:
@@ -91,7 +95,7 @@ def _listed(names: Sequence[str]) -> str:
 
 
 def _members(audiences: Sequence[Mapping[str, Any]]) -> list[str]:
-    went = [row for row in audiences if not row.get("guardrail") and not _undone(row)]
+    went = [row for row in audiences if not _held_back(row) and not _undone(row)]
     moved = {kind: sum(int(row.get(kind) or 0) for row in went) for kind in ("add", "remove", "change")}
     if not any(moved.values()):
         if len(went) < len(audiences):

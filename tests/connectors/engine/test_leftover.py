@@ -11,7 +11,7 @@ from connectors.engine.audience import Account, AudienceRequest, Guardrails
 from connectors.engine.forget import forget
 from connectors.engine.leftover import Lifecycle
 from connectors.engine.status import status
-from connectors.errors import RetriableError
+from connectors.errors import FatalError, NotReadyError, RetriableError
 from connectors.protocol import LookalikeSpec
 from tests.connectors.engine.platform import LIMITS, Shelf
 from tests.connectors.engine.world import LOOSE, World, person, row
@@ -241,3 +241,23 @@ def test_a_platform_that_refuses_the_removal_loses_the_whole_audience(tmp_path: 
     outcome = world.push(saying_no(PEOPLE, "3"), lifecycle=config(NEW))
     assert [one.spec.name for one in world.shelf.audiences.values()] == ["Group 2"]
     assert line_of(outcome)["state"] == "gone"
+
+
+@pytest.mark.parametrize(("fault", "code"), [(NotReadyError("busy for hours"), 3), (FatalError("no permission"), 1)])
+def test_a_stopped_audience_stays_stopped_when_the_removal_of_those_who_said_no_has_to_wait(
+    tmp_path: Path, fault: Exception, code: int
+) -> None:
+    limits = replace(LOOSE, largest_share_added=0.1, ignore_below=0)
+    world = World(tmp_path, requests=(replace(NEW, guardrails=limits),))
+    world.push(PEOPLE)
+    more = [*saying_no(PEOPLE, "3", "7"), *[person(number) for number in range(50, 90)]]
+    world.shelf.faults.append(lambda batch: fault)
+    outcome = world.push(more)
+    line = line_of(outcome, "new")
+    assert (line["state"], line["exit_code"], outcome.exit_code) == ("stopped", code, code)
+    assert line["guardrail"]
+    assert str(fault) in line["detail"]
+    assert not line["forced"]
+    world.shelf.faults.clear()
+    outcome = world.push(more, force="checked by hand")
+    assert (line_of(outcome, "new")["forced"], outcome.exit_code) == (True, 0)

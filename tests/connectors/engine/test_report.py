@@ -114,7 +114,8 @@ def test_summary_names_advice_and_trouble(data: ReportData) -> None:
     said = summary_text(data, link="report.html")
     assert "(Everything here is simulated.)" in said
     assert "outcome unknown 7" in said
-    assert "stopped by removes 40% of members" in said
+    assert "A guardrail stopped" in said
+    assert "removes 40% of members" in said
     assert said.endswith("report.html\n")
     assert len(said) < 4000
 
@@ -158,10 +159,11 @@ def test_what_was_stopped_comes_first_and_is_not_counted_as_sent() -> None:
     stopped = audience("google", guardrail="40% of the members would be removed", add=0, remove=900)
     said = changes(now, dict(now), [audience("meta"), stopped])
     assert said == [
-        "Stopped, nothing was sent to Customers A (google): 40% of the members would be removed.",
+        "A guardrail stopped Customers A (google): 40% of the members would be removed.",
         "Audience members: 12 added, 3 removed.",
     ]
-    assert changes(now, None, [stopped])[0].startswith("Stopped")
+    assert changes(now, None, [stopped])[0].startswith("A guardrail stopped")
+    assert changes(now, dict(now), [{**stopped, "forced": True}]) == ["Audience members: 900 removed."]
     quiet = audience("tiktok", add=0, remove=0)
     assert changes(now, dict(now), [stopped, quiet])[1:] == ["Audiences that needed no change: 1."]
     failed = audience("meta", state="failed", add=5)
