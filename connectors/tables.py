@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING
 
 from connectors.errors import ConfigurationError
@@ -35,6 +36,8 @@ def write(table: pa.Table, path: Path) -> None:
         import pyarrow.parquet as parquet
 
         parquet.write_table(table, spare, compression="zstd")
+    with spare.open("rb") as file:
+        os.fsync(file.fileno())  # a name that survives a power cut must not lead to an empty file
     spare.replace(path)
 
 

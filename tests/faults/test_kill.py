@@ -16,7 +16,9 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 FORKS = multiprocessing.get_context("forkserver")
-FORKS.set_forkserver_preload(["tests.faults.victim", "connectors.meta.connector", "connectors.google.connector"])
+FORKS.set_forkserver_preload(
+    ["tests.faults.victim", "connectors.meta.connector", "connectors.google.connector", "connectors.writeback", "pytest"]
+)
 MOST_COMMITS = 60
 
 
