@@ -54,5 +54,6 @@ def told(found: list[Silence]) -> list[str]:
     more = f", and {len(found) - 1} more times for over {LEAST_DAYS} days" if len(found) > 1 else ""
     return [
         f"nobody at all ordered for {longest.days} days between {longest.before} and {longest.after}{more}: if orders are "
-        "missing there, export them; if the shop was closed, its customers look as if they had left, and totals are unsure for a while"
+        "missing there, export them; if the shop was closed, its customers look as if they had left, and totals are unsure "
+        "for a while"
     ]
