@@ -12,7 +12,7 @@ import pyarrow as pa
 from connectors.engine.contact_columns import BIRTH_DATE, BIRTH_PARTS
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Collection, Iterable, Sequence
 
     from numpy.typing import NDArray
 
@@ -57,19 +57,19 @@ class Chunk:
                 blank[one.owners[one.given]] = False
         return blank
 
-    def by_name(self) -> dict[str, Cells]:
+    def by_name(self, names: Collection[str]) -> dict[str, Cells]:
         """One column for each of our names: values of columns of the same name together, by row; null ones left out."""
         named: dict[str, list[Cells]] = {}
         for one in self.columns:
+            if one.name not in names:
+                continue
             named.setdefault(one.name, []).append(one.only(one.texts.is_not_null().to_numpy()))
         return {name: together(name, name, parts) for name, parts in named.items()}
 
-    def batch(self) -> pa.RecordBatch:
-        """The rows as contacts: row numbers as ids, one text per row where no row has more, else lists."""
-        columns = {"customer_id": pa.array(map(str, range(self.rows)), pa.string())}
-        for name, one in self.by_name().items():
-            if name in ("customer_id", "birth_date"):
-                continue
+    def batch(self, names: Collection[str]) -> pa.RecordBatch:
+        """These columns as contacts: row numbers as ids, one text per row where no row has more, else lists."""
+        columns = {"customer_id": pa.array(np.arange(self.rows)).cast(pa.string())}
+        for name, one in self.by_name(set(names) - {"customer_id", "birth_date"}).items():
             first = one if name != "country" else one.only(np.diff(one.owners, prepend=-1) > 0)
             columns[name] = scattered(first, self.rows) if unique(first.owners) else _listed(first, self.rows)
         return pa.RecordBatch.from_arrays(list(columns.values()), list(columns))
@@ -82,6 +82,8 @@ def unique(owners: NDArray[np.int64]) -> bool:
 
 def scattered(one: Cells, rows: int) -> pa.Array:
     """A column with each row's only text, null where it has none."""
+    if len(one.owners) == rows:  # ascending and unique: row by row
+        return one.texts.to_arrow().cast(pa.string())
     places = np.full(rows, -1, np.int64)
     places[one.owners] = np.arange(len(one.owners))
     return one.texts.to_arrow().cast(pa.string()).take(pa.array(places, mask=places < 0))

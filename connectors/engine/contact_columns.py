@@ -47,11 +47,15 @@ class Countries:
 
 @dataclass(frozen=True)
 class Values:
-    """Values of one source in file order. `people` is each value's row in the chunk; None: value i is person i's."""
+    """Values of one source in file order. `people` is each value's row in the chunk; None: value i is person i's.
+
+    `answers`: where what a rule made of them waits for whoever asks again; None: nobody does.
+    """
 
     text: pl.Series
     where: Countries | None = None
     people: NDArray[np.int64] | None = None
+    answers: dict[tuple[str, bool], Any] | None = None
 
     @property
     def countries(self) -> pl.Series | None:
@@ -82,6 +86,10 @@ class Contacts:
     def people(self) -> int:
         """How many rows there are."""
         return int(self.batch.num_rows)
+
+    def hold(self, source: str, values: Values) -> None:
+        """Nothing: these are the values of a source column."""
+        self._values[source] = values
 
     def values(self, source: str) -> Values | None:
         """The values of a source column, or None if there is no such column."""

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import csv
 import json
 import re
-import sys
-from itertools import islice, zip_longest
+from itertools import islice
 from types import NoneType
 from typing import TYPE_CHECKING, Any
 
@@ -14,11 +12,12 @@ import numpy as np
 import polars as pl
 
 from connectors.columns import CONTACTS
+from connectors.engine import csv_rows
 from connectors.engine.cells import Cells, Chunk, cells_of
 from connectors.errors import ConfigurationError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator
     from pathlib import Path
 
 MORE_ALIASES: dict[str, tuple[str, ...]] = {  # beside those of every source
@@ -44,7 +43,7 @@ SEVERAL = ("email", "phone", "mobile_ad_id")
 ARRAY = r"^\s*\["
 LISTS = r"^\s*\[|\|"
 LISTED = ("email", "phone")  # "|" joins several in CSV; in a name it is just a character
-CHUNK_ROWS = 16_384
+CHUNK_ROWS = 65_536  # more rows make a rule's fixed cost small, fewer keep memory low
 
 
 def chunks(path: Path) -> Iterator[Chunk]:
@@ -74,7 +73,6 @@ def _known(headers: list[str], path: Path) -> list[tuple[int, str, str]]:
 
 
 def _csv(path: Path) -> Iterator[Chunk]:
-    csv.field_size_limit(sys.maxsize)
     with path.open("rb") as raw:
         start = raw.read(4)
     encoding = "utf-16" if start[:2] in (b"\xff\xfe", b"\xfe\xff") else "utf-8-sig"
@@ -82,19 +80,18 @@ def _csv(path: Path) -> Iterator[Chunk]:
         first = text.readline()
         text.seek(0)
         delimiter = max(",;\t", key=first.count) if path.suffix.lower() != ".tsv" else "\t"
-        reader = csv.reader(text, delimiter=delimiter)
-        known = _known(next(reader, []), path)
-        while rows := list(islice(reader, CHUNK_ROWS)):
-            columns = list(zip_longest(*rows, fillvalue=""))
-            absent = [""] * len(rows)
+        headers, blocks = csv_rows.headed(text, delimiter)
+        known = _known(headers, path)
+        for columns in blocks:
+            rows = len(columns[0])
+            absent = pl.Series(values=[""], dtype=pl.String).new_from_index(0, rows)
             found = [(key, name, columns[place] if place < len(columns) else absent) for place, key, name in known]
-            yield Chunk(len(rows), [_csv_column(*one) for one in found])
+            yield Chunk(rows, [_csv_column(*one) for one in found])
 
 
-def _csv_column(key: str, name: str, cells: Sequence[str]) -> Cells:
-    texts = pl.Series(values=cells, dtype=pl.String)
+def _csv_column(key: str, name: str, texts: pl.Series) -> Cells:
     if name in SEVERAL and texts.str.contains(LISTS).any():
-        return cells_of(key, name, [_cell(name, cell) for cell in cells])
+        return cells_of(key, name, [_cell(name, cell) for cell in texts.to_list()])
     return Cells(key, name, texts.replace("", None), np.arange(len(texts)))
 
 

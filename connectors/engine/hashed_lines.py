@@ -3,54 +3,74 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from typing import TYPE_CHECKING
 
 import numpy as np
 import polars as pl
 
 from connectors.engine.cells import Cells, Chunk, scattered, together, unique
-from connectors.engine.contact_columns import Values
-from connectors.engine.digests import sha256
-from connectors.engine.judged import worthwhile
-from connectors.engine.normalise import RULES
-from connectors.engine.normalise.rule import EMPTY
+from connectors.engine.contact_columns import Contacts, Values
+from connectors.engine.judged import answered
+from connectors.engine.normalise.rule import EMPTY, nothing
 
 if TYPE_CHECKING:
-    from connectors.engine.contact_columns import Countries
+    from collections.abc import Sequence
+
+    from connectors.engine.judged import Answer
     from connectors.engine.normalise import IdentityRules
     from connectors.protocol import IdentifierField
 
 PLAIN = r"^[ !#-\[\]-~]*$"  # text that JSON writes as it is
 
 
+def read(chunk: Chunk) -> tuple[Contacts, list[tuple[Cells, Values]]]:
+    """The chunk as contacts, and its columns' values: cells that hold something, all of them in rows that hold nothing.
+
+    Where one column alone has a name, the contacts have the very values of the column, and what rules make of them is kept.
+    """
+    blank, everybody = chunk.blank(), np.arange(chunk.rows)
+    named = Counter(one.name for one in chunk.columns)
+    alone = {one.name for one in chunk.columns if named[one.name] == 1 and (one.name != "country" or unique(one.owners))}
+    contacts = Contacts.of(chunk.batch({name for name in named if name not in alone} | {"country"}))
+    found = []
+    for one in chunk.columns:
+        given = one.only(one.texts.is_not_null().to_numpy() | blank[one.owners])
+        whole = len(given.owners) == chunk.rows and (given.owners == everybody).all()
+        where = contacts.where if whole or contacts.where is None else contacts.where.of_people(given.owners)
+        text, people = given.texts.fill_null(""), None if whole else given.owners
+        values = Values(text, where, people, {} if one.name in alone else None)
+        if one.name in alone:
+            contacts.hold(one.name, values)
+        found.append((given, values))
+    return contacts, found
+
+
 def lines(
     chunk: Chunk,
     first: int,
-    countries: Countries | None,
+    columns: Sequence[tuple[Cells, Values]],
     fields: dict[str, IdentifierField],
     rules: IdentityRules,
     *,
     show: bool,
-) -> list[str]:
+) -> str:
     """One line per row, numbered from `first`: `{"row": 1, "fields": {"email": [{"sha256": "..."}]}}`."""
-    blank = chunk.blank()
     keyed: dict[str, list[Cells]] = {}
-    for one in chunk.columns:
+    for one, values in columns:
         if one.name in fields:
-            given = one.only(one.texts.is_not_null().to_numpy() | blank[one.owners])
-            where = None if countries is None else countries.of_people(given.owners)
-            entries = _entries(fields[one.name], Values(given.texts.fill_null(""), where), rules, show=show)
-            keyed.setdefault(one.key, []).append(Cells(one.key, one.name, entries, given.owners))
+            entries = _entries(fields[one.name], values, rules, show=show)
+            keyed.setdefault(one.key, []).append(Cells(one.key, one.name, entries, one.owners))
     frame = pl.DataFrame({"row": np.arange(first, first + chunk.rows)})
-    columns = []
+    texts = []
     for number, (key, parts) in enumerate(keyed.items()):
         joined = scattered(_joined(together(key, parts[0].name, parts)), chunk.rows)
         frame = frame.with_columns(pl.Series(f"key{number}", joined, dtype=pl.String))
         opened = pl.lit(json.dumps(key) + ": [")
-        columns.append(pl.concat_str(opened, pl.col(f"key{number}"), pl.lit("]")))
-    inside = pl.concat_str(columns, separator=", ", ignore_nulls=True) if columns else pl.lit("")
+        texts.append(pl.concat_str(opened, pl.col(f"key{number}"), pl.lit("]")))
+    inside = pl.concat_str(texts, separator=", ", ignore_nulls=True) if texts else pl.lit("")
     line = pl.concat_str(pl.lit('{"row": '), pl.col("row").cast(pl.String), pl.lit(', "fields": {'), inside, pl.lit("}}\n"))
-    found: list[str] = frame.select(line).to_series().to_list()
+    found: str = frame.select(line.str.join("")).item()
     return found
 
 
@@ -65,20 +85,15 @@ def _joined(one: Cells) -> Cells:
 
 def _entries(field: IdentifierField, values: Values, rules: IdentityRules, *, show: bool) -> pl.Series:
     """Each value's entry: `{"sha256": "..."}`, `{"value": "..."}` or `{"invalid": "..."}`, each judged alone."""
-    once = worthwhile(values, field, rules)
-    if once is None:
-        return _written(field, values.text, values.countries, rules, show=show)
-    return _written(field, once.text, once.countries, rules, show=show).gather(pl.Series(once.codes))
+    answer = answered(values, field, rules)
+    written = _written(field, answer, show=show)
+    return written if answer.once is None else written.gather(pl.Series(answer.once.codes))
 
 
-def _written(
-    field: IdentifierField, values: pl.Series, countries: pl.Series | None, rules: IdentityRules, *, show: bool
-) -> pl.Series:
-    settled = RULES[field.rule](values, countries, rules, hashed=field.hashed)
-    made = sha256(settled.values) if field.hashed else settled.values
-    digests = (
-        pl.Series(values=[None], dtype=pl.String).new_from_index(0, len(values)) if settled.digests is None else settled.digests
-    )
+def _written(field: IdentifierField, answer: Answer, *, show: bool) -> pl.Series:
+    settled = answer.settled
+    made = answer.digests if field.hashed else settled.values
+    digests = nothing(len(made)) if settled.digests is None else settled.digests
     frame = pl.DataFrame({"digest": digests, "made": made, "text": settled.values, "reason": settled.reasons})
     frame = frame.with_columns(
         pl.col("digest", "made").replace("", None), reason=pl.when(pl.col("reason") == "").then(None).otherwise("reason")

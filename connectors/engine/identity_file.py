@@ -7,20 +7,18 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from connectors.engine.cells import with_birth_parts
-from connectors.engine.contact_columns import Contacts, checked_default
+from connectors.engine.contact_columns import checked_default
 from connectors.engine.contact_files import chunks
-from connectors.engine.hashed_lines import lines
+from connectors.engine.hashed_lines import lines, read
 from connectors.engine.identity_report import IdentityReport
 from connectors.engine.in_order import in_order
 from connectors.engine.judged import judge
-from connectors.engine.member_columns import laid_out
+from connectors.engine.member_columns import reported
 from connectors.engine.shared import SharedIdentifiers
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
-
-    import pyarrow as pa
 
     from connectors.engine.cells import Chunk
     from connectors.engine.judged import Judged
@@ -33,7 +31,7 @@ THREADS = 2
 def hash_file(
     path: Path, recipe: Recipe, rules: IdentityRules, *, show_normalised: bool, write: Callable[[str], object]
 ) -> IdentityReport:
-    """The report over the file; `write` gets one JSON line per row, in file order.
+    """The report over the file; `write` gets JSON lines, one per row, in file order and many at a time.
 
     `{"row": 1, "fields": {"email": [{"sha256": "..."}], "phone": [{"invalid": "too short"}]}}`: fields are named as the file
     names them, one entry per value given, each judged alone (also what the platform takes only together, or by opt-in).
@@ -57,18 +55,17 @@ def _hashed(
         fields.setdefault(one.source, one)
     report, shared = IdentityReport(), SharedIdentifiers(rules.shared_limit)
 
-    def work(numbered: tuple[int, Chunk]) -> tuple[list[str], pa.Array, list[Judged]]:
+    def work(numbered: tuple[int, Chunk]) -> tuple[str, int, list[Judged]]:
         chunk = with_birth_parts(numbered[1])
-        contacts = Contacts.of(chunk.batch())
-        written = lines(chunk, numbered[0], contacts.where, fields, rules, show=show_normalised)
-        return written, contacts.batch.column("customer_id"), [judge(contacts, one, rules) for one in recipe.fields]
+        contacts, columns = read(chunk)
+        written = lines(chunk, numbered[0], columns, fields, rules, show=show_normalised)
+        return written, contacts.people, [judge(contacts, one, rules) for one in recipe.fields]
 
-    for written, ids, judged in in_order(_numbered(path), work, THREADS):
-        for line in written:
-            write(line)
+    for written, people, judged in in_order(_numbered(path), work, THREADS):
+        write(written)
         for values in judged:
             shared.add(values)
-        report.add(laid_out(ids, judged, recipe, None).report)
+        report.add(reported(people, judged, recipe, None)[0])
     for one in recipe.fields:
         shared.report(one, report.of(one.source))
     report.fields = {name: counts for name, counts in report.fields.items() if counts.given or counts.empty}

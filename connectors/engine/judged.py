@@ -63,13 +63,12 @@ def judge(contacts: Contacts, one: IdentifierField, rules: IdentityRules) -> Jud
     if values.text.null_count() == len(values.text):
         counts.empty = contacts.people
         return Judged(one, nobody, None, *_nothing(one), counts, nobody)
-    once = worthwhile(values, one, rules)
-    text, countries = (values.text, values.countries) if once is None else (once.text, once.countries)
-    settled = RULES[one.rule](text, countries, rules, hashed=one.hashed)
-    good, digests, texts = carried(settled, hashed=one.hashed)
-    _count(counts, settled, None if once is None else np.bincount(once.codes, minlength=len(text)))
+    answer = answered(values, one, rules)
+    once, settled = answer.once, answer.settled
+    good, digests, texts = carried(answer, hashed=one.hashed)
+    _count(counts, settled, None if once is None else np.bincount(once.codes, minlength=len(settled.values)))
     if once is not None:
-        good, digests, texts = _dealt_out(once.codes, len(text), good, digests, texts)
+        good, digests, texts = _dealt_out(once.codes, len(settled.values), good, digests, texts)
     counts.valid = len(good)
     counts.empty = contacts.people - _people_given(values, settled, once)
     judged = Judged(
@@ -101,6 +100,43 @@ def _odd(values: Values, settled: Settled, once: Distinct | None) -> NDArray[np.
     return rows if values.people is None else values.people[rows]
 
 
+@dataclass
+class Answer:
+    """What a rule made of values: of each, or of the different ones (`once`)."""
+
+    once: Distinct | None
+    settled: Settled
+    _digests: pl.Series | None = None
+
+    @property
+    def hashed_already(self) -> bool:
+        """Whether the digests were made."""
+        return self._digests is not None
+
+    @property
+    def digests(self) -> pl.Series:
+        """The digests of what was settled, in hex; null for reasons and for what was a digest before."""
+        if self._digests is None:
+            self._digests = sha256(self.settled.values)
+        return self._digests
+
+
+def answered(values: Values, field: IdentifierField, rules: IdentityRules) -> Answer:
+    """What the field's rule makes of the values."""
+    key = field.rule, field.hashed
+    if values.answers is not None and key in values.answers:
+        found: Answer = values.answers[key]
+        return found
+    once = worthwhile(values, field, rules)
+    text, countries = (values.text, values.countries) if once is None else (once.text, once.countries)
+    answer = Answer(once, RULES[field.rule](text, countries, rules, hashed=field.hashed))
+    if values.answers is not None:
+        values.answers[key] = answer
+        if field.hashed:
+            _ = answer.digests  # who keeps answers asks for these twice as well
+    return answer
+
+
 def worthwhile(values: Values, field: IdentifierField, rules: IdentityRules) -> Distinct | None:
     """The different values of the field, with their countries where these matter; None where most are different."""
     rule = RULES[field.rule]
@@ -130,13 +166,16 @@ def _dealt_out(
     return rows, None if digests is None else digests[chosen], None if text is None else text.gather(chosen)
 
 
-def carried(settled: Settled, *, hashed: bool) -> tuple[NDArray[np.int64], NDArray[np.uint8] | None, pl.Series | None]:
+def carried(answer: Answer, *, hashed: bool) -> tuple[NDArray[np.int64], NDArray[np.uint8] | None, pl.Series | None]:
     """The places of the good values, and what travels of them: rows of 32 bytes, or text."""
+    settled = answer.settled
     if not hashed:
         return _present(settled.values), None, settled.values.drop_nulls()
+    if settled.digests is None and answer.hashed_already:
+        return _present(answer.digests), packed(answer.digests.drop_nulls()), None
     if settled.digests is None:
         return _present(settled.values), digest_rows(settled.values.drop_nulls()), None
-    digests = settled.digests.zip_with(settled.digests.is_not_null(), sha256(settled.values))
+    digests = settled.digests.zip_with(settled.digests.is_not_null(), answer.digests)
     return _present(digests), packed(digests.drop_nulls()), None
 
 

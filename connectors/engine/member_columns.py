@@ -44,7 +44,22 @@ class Laid:
 
 def laid_out(ids: pa.Array, fields: Sequence[Judged], recipe: Recipe, shared: SharedIdentifiers | None) -> Laid:
     """The chunk's member rows and its report."""
-    report = IdentityReport(people=len(ids))
+    report, found, keep = reported(len(ids), fields, recipe, shared)
+    rows = [rows_of(ids, fields, recipe, some, number) for number, some in enumerate(keep)]
+    odd = np.zeros(len(ids), bool)
+    odd[np.concatenate([one.odd for one in fields])] = True
+    people = np.concatenate([np.flatnonzero(some) for some in keep])
+    return Laid(rows[0] if len(rows) == 1 else _one(rows), report, people, found, odd)
+
+
+def reported(
+    people: int, fields: Sequence[Judged], recipe: Recipe, shared: SharedIdentifiers | None
+) -> tuple[IdentityReport, NDArray[np.int64], list[NDArray[np.bool_]]]:
+    """The chunk's report, how many identifiers each person has, and who has a first row, a second one ...
+
+    Nothing is left in `fields` of what the platform does not take.
+    """
+    report = IdentityReport(people=people)
     for one in fields:
         if shared is not None and (marks := shared.marks(one)) is not None:
             one.counts.shared = int(marks.sum())
@@ -52,17 +67,13 @@ def laid_out(ids: pa.Array, fields: Sequence[Judged], recipe: Recipe, shared: Sh
             one.only(~marks)
         if not one.field.note:
             report.of(one.field.source).add(one.counts)
-    _complete(fields, len(ids), report)
-    _within_limit(fields, len(ids), recipe, report)
-    found = _identifiers(fields, len(ids))
+    _complete(fields, people, report)
+    _within_limit(fields, people, recipe, report)
+    found = _identifiers(fields, people)
     report.by_identifiers.update({n: int((np.minimum(found, 3) == n).sum()) for n in range(4)})
     keep = [_kept(fields, found > 0, number) for number in range(_depth(fields, recipe))]
-    rows = [_rows(ids, fields, recipe, some, number) for number, some in enumerate(keep)]
-    batch = rows[0] if len(rows) == 1 else _one(rows)
-    report.rows = batch.num_rows
-    odd = np.zeros(len(ids), bool)
-    odd[np.concatenate([one.odd for one in fields])] = True
-    return Laid(batch, report, np.concatenate([np.flatnonzero(some) for some in keep]), found, odd)
+    report.rows = sum(int(some.sum()) for some in keep)
+    return report, found, keep
 
 
 def _one(rows: Sequence[pa.RecordBatch]) -> pa.RecordBatch:
@@ -126,7 +137,7 @@ def _kept(fields: Sequence[Judged], found: NDArray[np.bool_], number: int) -> ND
     return keep
 
 
-def _rows(ids: pa.Array, fields: Sequence[Judged], recipe: Recipe, keep: NDArray[np.bool_], number: int) -> pa.RecordBatch:
+def rows_of(ids: pa.Array, fields: Sequence[Judged], recipe: Recipe, keep: NDArray[np.bool_], number: int) -> pa.RecordBatch:
     """The people's rows with this number. Further rows carry the further values, and what a person has only one of."""
     people = len(ids)
     columns = []

@@ -43,7 +43,7 @@ def hashed(
     lines: list[str] = []
     rules = IdentityRules(**switches)
     report = hash_file(path, recipe(platform), rules, show_normalised=show_normalised, write=lines.append)
-    rows = [json.loads(line) for line in lines]
+    rows = [json.loads(line) for line in "".join(lines).split("\n")[:-1]]
     assert [row["row"] for row in rows] == list(range(1, len(rows) + 1))
     return [row["fields"] for row in rows], report
 

@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from connectors.engine.contact_files import CHUNK_ROWS
+from connectors.engine import csv_rows
 from connectors.errors import ConfigurationError
 from tests.connectors.engine.identity.recipes import hashed
 
@@ -171,8 +171,9 @@ def test_default_country_is_for_rows_that_name_none(tmp_path: Path) -> None:
     assert [row["phone"][0]["normalised"] for row in rows] == ["+442079460958", "+16502530000"]
 
 
-def test_file_order_is_kept_over_chunks(tmp_path: Path) -> None:
-    people = 2 * CHUNK_ROWS + 50
+def test_file_order_is_kept_over_chunks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(csv_rows, "BLOCK", 4_000)
+    people = 2_000
     path = csv(tmp_path, "email\n" + "".join(f"c{n}@x.com\n" for n in range(people)))
     rows, report = hashed(path, "tiktok")
     assert [row["email"][0]["normalised"] for row in rows] == [f"c{n}@x.com" for n in range(people)]
