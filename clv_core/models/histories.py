@@ -12,7 +12,8 @@ from clv_core.models.chunks import dot
 
 Indices = NDArray[np.intp]
 DAYS = 7.0
-LARGEST_TABLE = 1 << 24  # distinct keys are found by a table of this many cells at most, else by sorting
+LARGEST_TABLE = 1 << 24  # distinct keys are found by a table of this many cells at most and ROOM per row, else by sorting
+ROOM = 32
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,7 +115,7 @@ def distinct(*columns: Floats) -> tuple[Indices, Indices]:
             width = int(whole.max(initial=0)) + 1
         code = code * width + whole
         span *= width
-    if span > LARGEST_TABLE:
+    if span > min(LARGEST_TABLE, ROOM * code.size):
         _, first, place = np.unique(code, return_index=True, return_inverse=True)
         return first, place
     first = np.full(span, -1, dtype=np.intp)

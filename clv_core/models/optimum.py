@@ -16,12 +16,16 @@ if TYPE_CHECKING:
 
 Surface = Callable[[Floats], tuple[float, Floats, Floats]]  # log-parameters -> value, gradient, Hessian
 
+Slope = Callable[[Floats], tuple[float, Floats]]  # log-parameters -> value, gradient
+
 ENOUGH = 1e-8  # a step that promises less log-likelihood than this ends the climb
 ROUGHLY = 1e-3  # the same on a stand-in
 FLAT = 1e-5
 STEPS = 100
 CREEP = 4  # so many steps that together gain less than a tenth of FLAT end the climb: a ridge goes on like that without end
 PATIENCE = 20  # steps after which ten times FLAT counts as nothing, too
+SHIFT = 1e-5  # of log-parameters, for a Hessian by differences of the gradient
+ASTRAY = 0.3  # a Hessian that foretold the gradient's change worse than by this share is made anew
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +37,12 @@ class Optimum:
     hessian: Floats
     bounded: NDArray[np.bool_]
     converged: bool
+
+    @property
+    def sharp(self) -> bool:
+        """Whether this is a maximum beyond doubt: inside the bounds, and log-parameters known to two units in any direction."""
+        curvature = np.linalg.eigvalsh(-self.hessian)
+        return bool(self.converged and not self.bounded.any() and curvature.min() > 0.25)
 
     def covariance(self) -> Floats:
         """Inverse of minus the Hessian over the free log-parameters; zero rows for those on a bound.
@@ -50,15 +60,67 @@ class Optimum:
         return result
 
 
-def maximise(surface: Surface, starts: Sequence[Floats], lower: Floats, upper: Floats, rough: Surface | None = None) -> Optimum:
+def differences(slope: Slope, theta: Floats, gradient: Floats) -> Floats:
+    """The Hessian by forward differences of the exact gradient."""
+    rows = np.array([slope(theta + shift)[1] - gradient for shift in SHIFT * np.eye(theta.size)]) / SHIFT
+    return np.asarray(0.5 * (rows + rows.T))
+
+
+class Secant:
+    """A surface made of a slope alone. Its Hessian is the last one, corrected by what the gradient has done since.
+
+    Where that had foretold the gradient's change badly, the Hessian is made by differences, which cost as many slopes as there
+    are parameters. The correction is the symmetric one of rank one (Nocedal, Wright 2006, equation 6.24).
+    """
+
+    def __init__(self, slope: Slope) -> None:
+        self.slope = slope
+        self.last: tuple[Floats, Floats, Floats] | None = None  # parameters, gradient, Hessian
+
+    def __call__(self, theta: Floats) -> tuple[float, Floats, Floats]:
+        """Value, gradient and roughly the Hessian."""
+        value, gradient = self.slope(theta)
+        hessian = self._corrected(theta, gradient)
+        if hessian is None:
+            hessian = differences(self.slope, theta, gradient)
+        self.last = theta, gradient, hessian
+        return value, gradient, hessian
+
+    def _corrected(self, theta: Floats, gradient: Floats) -> Floats | None:
+        if self.last is None:
+            return None
+        before, slope, hessian = self.last
+        moved, turned = theta - before, gradient - slope
+        missed = turned - hessian @ moved
+        if not np.linalg.norm(missed) <= ASTRAY * np.linalg.norm(turned):  # nor with nan
+            return None
+        share = float(missed @ moved)
+        if abs(share) < 1e-8 * np.linalg.norm(missed) * np.linalg.norm(moved) or not share:
+            return hessian
+        return np.asarray(hessian + np.outer(missed, missed) / share)
+
+
+def maximise(
+    surface: Surface,
+    starts: Sequence[Floats],
+    lower: Floats,
+    upper: Floats,
+    rough: Surface | None = None,
+    *,
+    until_sharp: bool = False,
+) -> Optimum:
     """The best optimum reached from the starts; raises CannotFitError when none converges.
 
-    `rough` is a cheap stand-in of the surface: the starts climb it first and only the best goes on to the real one.
+    The starts climb `rough`, a cheap stand-in of the surface, where there is one, and roughly; only the best goes all the way.
+    With `until_sharp` the first sharp maximum is taken for the only one.
     """
-    climbs = [climb(rough or surface, start, lower, upper, ROUGHLY if rough else ENOUGH) for start in starts]
+    climbs: list[Optimum] = []
+    for start in starts:
+        climbs.append(climb(rough or surface, start, lower, upper, ROUGHLY))
+        if until_sharp and climbs[-1].sharp:
+            break
     best = max(climbs, key=lambda one: one.value)
-    if rough is not None:
-        best = climb(surface, best.theta, lower, upper)
+    best = climb(surface, best.theta, lower, upper)
     if not best.converged or not np.isfinite(best.value):
         raise CannotFitError("the likelihood has no maximum that could be reached: choose another model or a longer history")
     return best

@@ -16,13 +16,12 @@ import numpy as np
 from clv_core.models.beta_geometric import OrderRate, Totals, to_logs
 from clv_core.models.chunks import each_chunk
 from clv_core.models.histories import sums
-from clv_core.models.pareto_tail import Places, tail
+from clv_core.models.optimum import differences
+from clv_core.models.pareto_tail import Places, Tail
 
 if TYPE_CHECKING:
     from clv_core.models.base import Floats
     from clv_core.models.histories import Histories
-
-SHIFT = 1e-5  # of log-parameters, for the Hessian by differences of the gradient
 
 
 class ParetoLikelihood:
@@ -33,12 +32,12 @@ class ParetoLikelihood:
         self.totals = Totals.of(rows, 0)
         self.rate = OrderRate(self.totals)
         self.places, (self.last, self.now) = Places.of(rows.x, rows.t_x, rows.T)
+        self.at_last, self.at = self.places.of_time[self.last], self.places.of_time[self.now]
 
     def __call__(self, theta: Floats) -> tuple[float, Floats, Floats]:
         """Value, gradient and Hessian (forward differences of the exact gradient) in log-parameters."""
         value, gradient = self.slope(theta)
-        rows = np.array([self.slope(theta + shift)[1] - gradient for shift in SHIFT * np.eye(4)]) / SHIFT
-        return value, gradient, 0.5 * (rows + rows.T)
+        return value, gradient, differences(self.slope, theta, gradient)
 
     def slope(self, theta: Floats) -> tuple[float, Floats]:
         """Value and gradient in log-parameters."""
@@ -49,25 +48,29 @@ class ParetoLikelihood:
         logs = np.log1p(ages / beta)
         value -= s * float(by_age @ logs)
         gradient = np.array([start[0], start[1], -(by_age @ logs), s * float(by_age @ (ages / (beta * (beta + ages))))])
-        known = tail(natural, self.places, slopes=True)
-        parts = each_chunk(self.rows.x.size, lambda piece: self._piece(piece, natural, known[0]))
-        along = np.zeros(known.shape[1])  # of the likelihood, along G at each place
+        tail = Tail.of(natural, self.places)
+        tables = self._tables(natural)
+        parts = each_chunk(self.rows.x.size, lambda piece: self._piece(piece, natural, tail.values, tables))
+        along = np.zeros(tail.values.size)  # of the likelihood, along G at each place
         for scalars, first, weights in parts:
             value += scalars[0]
             gradient += scalars[1:]
             along[first : first + weights.size] += weights
-        gradient += np.einsum("ij,j->i", known[1:], along)
+        gradient += tail.slopes(along)
         value, gradient, _ = to_logs(natural, value, gradient, np.zeros((4, 4)))
         return value, gradient
 
-    def _piece(self, piece: slice, natural: Floats, known: Floats) -> tuple[Floats, int, Floats]:
+    def _tables(self, natural: Floats) -> Floats:
+        """At the distinct times: logs of alpha + t and beta + t, and their reciprocals; shape (4, times)."""
+        both = np.stack([natural[1] + self.places.times, natural[3] + self.places.times])
+        return np.concatenate([np.log(both), 1.0 / both])
+
+    def _piece(self, piece: slice, natural: Floats, known: Floats, tables: Floats) -> tuple[Floats, int, Floats]:
         """Over some rows: value and slopes along what doesn't pass through G; and along G, from its first place on."""
-        r, alpha, s, beta = natural
-        rows, last, now = self.rows, self.last[piece], self.now[piece]
-        x, t_x, T, weight = rows.x[piece], rows.t_x[piece], rows.T[piece], rows.weight[piece]
-        alpha_logs, beta_logs = np.log((alpha + T) / (alpha + t_x)), np.log((beta + T) / (beta + t_x))
-        power = r + x
-        distance = power * alpha_logs + s * beta_logs
+        last, now, weight = self.last[piece], self.now[piece], self.rows.weight[piece]
+        alpha_logs, beta_logs, alpha_step, beta_step = tables[:, self.at[piece]] - tables[:, self.at_last[piece]]
+        power = natural[0] + self.rows.x[piece]
+        distance = power * alpha_logs + natural[2] * beta_logs
         fade = np.exp(-distance)
         gone = known[last]
         both = gone + (1.0 - known[now]) * fade
@@ -76,9 +79,9 @@ class ParetoLikelihood:
         scalars = [
             weight @ (distance + np.log(both)),
             share @ alpha_logs,
-            (share * power) @ (1.0 / (alpha + T) - 1.0 / (alpha + t_x)),
+            (share * power) @ alpha_step,
             share @ beta_logs,
-            s * (share @ (1.0 / (beta + T) - 1.0 / (beta + t_x))),
+            natural[2] * (share @ beta_step),
         ]
         first = int(min(last.min(), now.min()))
         width = int(max(last.max(), now.max())) - first + 1

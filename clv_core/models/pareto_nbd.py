@@ -17,9 +17,9 @@ from clv_core.models.chunks import dot, each_chunk
 from clv_core.models.fitted import Fitted
 from clv_core.models.geometric_orders import REPEATERS, TINY, limit_without_drop_out, nobody_leaves, purchase_rate
 from clv_core.models.histories import checked, distinct, merge
-from clv_core.models.optimum import climb, maximise
+from clv_core.models.optimum import Secant, climb, maximise
 from clv_core.models.pareto_likelihood import ParetoLikelihood
-from clv_core.models.pareto_tail import Places, tail
+from clv_core.models.pareto_tail import Places, Tail
 
 if TYPE_CHECKING:
     from clv_core.models.base import Floats
@@ -47,13 +47,14 @@ class ParetoNbd(Fitted):
         upper = np.log([1e3, 1e5 * week, 1e2, 1e5 * week])  # at s = 100 drop-out rates differ by a tenth: more says nothing
         starts = [np.log([r, r / rate, s, b * r / rate]) for r, s, b in SHAPES]
         thin = rows.thin(ROUGH)
-        rough = ParetoLikelihood(thin) if thin is not rows and thin.repeaters else None
+        rough = Secant(ParetoLikelihood(thin).slope) if thin is not rows and thin.repeaters else None
         surface = ParetoLikelihood(rows)
         stays = climb(surface.rate, starts[0][:2], lower[:2], upper[:2])
         edges = [np.append(stays.theta, np.log([TINY, b * week])) for b in (0.03, 0.3, 3.0, 30.0, 300.0)]
         if nobody_leaves(surface.slope, stays, edges, starts):
             return limit_without_drop_out(cls, stays)
-        best = maximise(surface, starts, lower, upper, rough)
+        best = maximise(Secant(surface.slope), starts, lower, upper, rough, until_sharp=True)
+        best = climb(surface, best.theta, lower, upper)  # with the Hessian itself, which tells the errors
         return limit_without_drop_out(cls, stays) if best.value < stays.value + 0.01 else cls.at(best)
 
     def p_alive(self, x: Floats, t_x: Floats, T: Floats) -> Floats:
@@ -64,7 +65,7 @@ class ParetoNbd(Fitted):
         if s == 0.0 or not x.size:
             return np.ones(shape)
         places, (last, now) = Places.of(x, t_x, T)
-        known = tail(np.array(self.values), places, slopes=False)[0]
+        known = Tail.of(np.array(self.values), places, slopes=False).values
         result = np.empty(x.shape)
 
         def work(piece: slice) -> None:

@@ -10,19 +10,25 @@ only positive terms for 0 <= z < 1, so nothing overflows or cancels, and its slo
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from itertools import chain
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from clv_core.models.chebyshev import Nodes, product
 from clv_core.models.chunks import each_chunk
 from clv_core.models.histories import distinct
+from clv_core.models.pareto_fraction import fraction, levels
+from clv_core.models.pareto_grid import GAP, at_nodes
 
 if TYPE_CHECKING:
     from clv_core.models.base import Floats
     from clv_core.models.histories import Indices
 
-MOST_LEVELS = 1200
+CROWDED = 16  # cells of the grid per place
+FEW = 1 << 10  # places at a time, with all their nodes
+MOST_TIMES = 1 << 16  # more of them are continuous, or as good as that
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +39,7 @@ class Places:
     of_count: Indices
     times: Floats
     of_time: Indices
+    _nodes: dict[float, Nodes] = field(default_factory=dict, repr=False, compare=False)
 
     @classmethod
     def of(cls, x: Floats, *times: Floats) -> tuple[Places, list[Indices]]:
@@ -43,98 +50,115 @@ class Places:
         moments, of_time = np.unique(every_t[first], return_inverse=True)
         return cls(counts, of_count, moments, of_time), np.split(place, len(times))
 
+    @property
+    def dense(self) -> bool:
+        """Whether so many of the grid's cells are places that all of them are worked out sooner."""
+        return self.counts.size * self.times.size <= CROWDED * self.of_time.size
 
-def tail(theta: Floats, places: Places, *, slopes: bool) -> Floats:
-    """G at the places, shape (1, n), or with `slopes` G and its slopes along r, alpha, s and beta, shape (5, n).
+    def nodes(self, nearest: float) -> Nodes:
+        """The Chebyshev points for a nearest singularity at -nearest: kept, as they are the same for a whole octave of it."""
+        offset = 2.0 ** np.floor(np.log2(nearest))
+        if offset not in self._nodes:
+            self._nodes[offset] = Nodes.of(offset, self.times)
+        return self._nodes[offset]
 
-    `theta` holds r, alpha, s, beta. A grid of days is interpolated in log(min(alpha, beta) + t), where G is analytic in a strip
-    of half-width pi, from Chebyshev points, as many as full precision asks for.
-    """
-    nearest = min(theta[1], theta[3])
-    low, high = np.log(nearest + places.times[[0, -1]])
-    half = 0.5 * (high - low)
-    points = int(np.ceil(36.0 / np.arcsinh(np.pi / max(half, 1e-9)))) + 4
-    grid = places.counts.size * places.times.size
-    if grid > max(1 << 16, 4 * places.of_time.size) or places.counts.size * points > places.of_time.size:
-        return _each(theta, places, slopes=slopes)
-    angles = np.pi * (np.arange(points) + 0.5) / points
-    nodes = np.exp(low + half * (1.0 + np.cos(angles))) - nearest
-    known = _fraction(theta, places.counts[:, None], nodes[None, :], slopes=slopes)  # (k, counts, points)
-    to_series = 2.0 / points * np.cos(np.outer(angles, np.arange(points)))
-    to_series[:, 0] *= 0.5
-    at = np.arccos(np.clip((np.log(nearest + places.times) - low) / half - 1.0, -1.0, 1.0))
-    weights = to_series @ np.cos(np.outer(np.arange(points), at))
-    known = np.einsum("kxj,jt->kxt", known, weights, optimize=False)
-    return np.asarray(known.reshape(known.shape[0], -1)[:, places.of_count * places.times.size + places.of_time])
+
+@dataclass(frozen=True, slots=True)
+class Tail:
+    """G at the places, shape (n,); what is behind it tells the slopes."""
+
+    values: Floats
+    _known: Floats  # with slopes: G and its four slopes at the places or, with nodes, at counts and nodes
+    _places: Places
+    _nodes: Nodes | None
+
+    @classmethod
+    def of(cls, theta: Floats, places: Places, *, slopes: bool = True) -> Tail:
+        """G, and its slopes along r, alpha, s and beta where they are asked for. `theta` holds r, alpha, s, beta.
+
+        A grid of days is interpolated in log(min(alpha, beta) + t), where G is analytic in a strip of half-width pi, from
+        Chebyshev points, as many as full precision asks for; few places, or continuous times, are worked out one by one.
+        """
+        if _sooner_alone(theta, places):
+            known = _each(theta, places, slopes=slopes)
+            return cls(known[0], known, places, None)
+        nodes = places.nodes(min(theta[1], theta[3]))
+        known = at_nodes(theta, places.counts, nodes, slopes=slopes)
+        if places.dense:
+            values = product(known[0], nodes.to_wanted)[places.of_count, places.of_time]
+        else:
+            values = _at_places(known[0], places, nodes)
+        return cls(values, known, places, nodes)
+
+    @property
+    def interpolated(self) -> bool:
+        """Whether Chebyshev points stand between the continued fraction and the places."""
+        return self._nodes is not None
+
+    def slopes(self, along: Floats) -> Floats:
+        """The sums over places of `along` times the slope along r, alpha, s and beta, shape (4,)."""
+        if self._nodes is None:
+            return np.asarray(np.einsum("ij,j->i", self._known[1:], along))
+        return np.asarray(np.einsum("icj,cj->i", self._known[1:], _to_nodes(along, self._places, self._nodes)))
+
+
+def _sooner_alone(theta: Floats, places: Places) -> bool:
+    """Whether the continued fraction of every place costs less than the nodes: by the microseconds that each takes, roughly."""
+    if places.times.size > MOST_TIMES:
+        return True
+    n, needed = places.of_time.size, levels(theta, places.times)
+    alone = float(needed.max()) * 12.0 + n * float(needed.mean()) * 0.02
+    span = float(places.counts[-1] - places.counts[0]) + 1.0
+    ends = places.counts.size * places.times.size * 0.02 if places.dense else n * 0.2
+    return alone < 300.0 + min(span, GAP * places.counts.size) * 5.0 + ends
 
 
 def _each(theta: Floats, places: Places, *, slopes: bool) -> Floats:
-    """The same without interpolation."""
+    """G, and its slopes if asked for, at each place alone."""
     result = np.empty((5 if slopes else 1, places.of_time.size))
 
     def work(piece: slice) -> None:
         x, t = places.counts[places.of_count[piece]], places.times[places.of_time[piece]]
-        result[:, piece] = _fraction(theta, x, t, slopes=slopes)
+        result[:, piece] = fraction(theta, x, t, slopes=slopes)
 
     each_chunk(places.of_time.size, work)
     return result
 
 
-def _fraction(theta: Floats, x: Floats, t: Floats, *, slopes: bool) -> Floats:
-    """G, and if asked for its four slopes; places that need more levels than most are worked out apart."""
-    near, far = sorted((theta[1], theta[3]))
-    levels = _levels(np.sqrt((near + t) / (far + t)))
-    most = int(levels.max())
-    slow = levels > max(64, most // 8)
-    if most <= 64 or slow.all():
-        return _descend(theta, x, t, most, slopes=slopes)
-    shape = np.broadcast_shapes(x.shape, t.shape)
-    result = np.empty((5 if slopes else 1, *shape))
-    for part in (slow, ~slow):
-        chosen = np.flatnonzero(part.ravel())  # t varies along the last axis
-        some = x if x.shape[-1:] == (1,) and t.size > 1 else x[..., chosen]
-        result[..., chosen] = _fraction(theta, some, t[..., chosen], slopes=slopes)
+def _at_places(known: Floats, places: Places, nodes: Nodes) -> Floats:
+    """Values at the places from those at counts and nodes."""
+    result, weights = np.empty(places.of_time.size), np.ascontiguousarray(nodes.to_wanted.T)
+
+    def work(piece: slice) -> None:
+        for few in _few(piece):
+            result[few] = np.einsum("pj,pj->p", known[places.of_count[few]], weights[places.of_time[few]])
+
+    each_chunk(result.size, work)
     return result
 
 
-def _descend(theta: Floats, x: Floats, t: Floats, level: int, *, slopes: bool) -> Floats:
-    """The continued fraction from its last level to its first."""
-    r, alpha, s, beta = theta
-    straight = alpha >= beta
-    a, b = alpha + t, beta + t
-    z = (alpha - beta) / a if straight else (beta - alpha) / b
-    root = np.sqrt((b / a) if straight else (a / b))  # of 1 - z, without cancellation
-    total, first, second = r + s + x, (r + x if straight else s + 1.0 + 0.0 * x), (s + 0.0 * x if straight else r + x - 1.0)
-    limit = 0.5 * (1.0 + root)
-    value = (total + level) * limit
-    along_first, along_second, along_z = limit, limit, -(total + level) / (4.0 * root)
-    for n in range(level - 1, -1, -1):
-        k = (n + 1) // 2
-        odd = n % 2 == 0  # level n holds u_(n+1)
-        u = (first + k) * (total + k) if odd else k * (second + k)
-        share = z / value
-        if slopes:
-            onward = u * share / value
-            du_first = total + first + 2.0 * k if odd else 0.0
-            du_second = first + k if odd else float(k)
-            along_first = 1.0 - du_first * share + onward * along_first
-            along_second = 1.0 - du_second * share + onward * along_second
-            along_z = -u / value + onward * along_z
-        value = total + n - u * share
-    scale = 1.0 if straight else a / b
-    result = s / value * scale
-    if not slopes:
-        return np.asarray(result[None])
-    along_r, along_s = (along_first, along_second) if straight else (along_second, along_first)
-    loss = -result / value
-    z_alpha, z_beta = (b / a**2, -1.0 / a) if straight else (-1.0 / b, a / b**2)
-    g_alpha, g_beta = loss * along_z * z_alpha, loss * along_z * z_beta
-    if not straight:
-        g_alpha, g_beta = g_alpha + result / a, g_beta - result / b
-    return np.asarray(np.stack([result, loss * along_r, g_alpha, loss * along_s + result / s, g_beta]))
+def _to_nodes(along: Floats, places: Places, nodes: Nodes) -> Floats:
+    """The transpose of it: slopes along the values at counts and nodes, from those along the values at the places."""
+    if places.dense:
+        every = np.zeros((places.counts.size, places.times.size))
+        every[places.of_count, places.of_time] = along
+        return product(every, nodes.to_wanted.T)
+    weights = np.ascontiguousarray(nodes.to_wanted.T)
+
+    def work(piece: slice) -> list[tuple[Indices, Floats]]:
+        return [_summed(places.of_count[few], along[few, None] * weights[places.of_time[few]]) for few in _few(piece)]
+
+    result = np.zeros((places.counts.size, nodes.times.size))
+    for count, part in chain.from_iterable(each_chunk(along.size, work)):
+        result[count] += part
+    return result
 
 
-def _levels(root: Floats) -> Floats:
-    """How many levels leave less than rounding: each shrinks the error by (1 - root) / (1 + root), root = sqrt(1 - z)."""
-    shrink = np.clip((1.0 - root) / (1.0 + root), 1e-6, 1.0 - 1e-9)
-    return np.minimum(np.ceil(38.0 / -np.log(shrink)) + 6.0, MOST_LEVELS)
+def _summed(of: Indices, rows: Floats) -> tuple[Indices, Floats]:
+    """Each number among `of`, which ascends, and the sum of its rows."""
+    first = np.flatnonzero(np.diff(of, prepend=-1))
+    return of[first], np.add.reduceat(rows, first, axis=0)
+
+
+def _few(piece: slice) -> list[slice]:
+    return [slice(start, min(start + FEW, piece.stop)) for start in range(piece.start, piece.stop, FEW)]

@@ -9,7 +9,8 @@ import pytest
 from scipy.integrate import quad
 from scipy.special import betaln, expit
 
-from clv_core.models.pareto_tail import Places, tail
+from clv_core.models.pareto_fraction import fraction
+from clv_core.models.pareto_tail import Places, Tail
 from clv_core.models.purchases import _integral, _series, discounted_purchases, expected_purchases
 
 
@@ -70,10 +71,15 @@ def test_the_pareto_tail_is_its_integral_with_and_without_interpolation(theta: t
 
     few_x, few_t = np.array([0.0, 1.0, 7.0, 40.0]), np.array([0.0, 3.0, 30.0, 55.0])
     places, (rows,) = Places.of(few_x, few_t)
-    found = tail(np.array(theta), places, slopes=False)[0][rows]
+    found = Tail.of(np.array(theta), places, slopes=False).values[rows]
     np.testing.assert_allclose(found, [whole(x, t) for x, t in zip(few_x, few_t, strict=True)], rtol=1e-9)
     rng = np.random.default_rng(23)
-    many, (rows,) = Places.of(rng.integers(0, 8, 20_000).astype(float), rng.integers(0, 700, 20_000) / 7.0)
-    slow = np.array([tail(np.array(theta), Places.of(many.counts[[i]], many.times[[j]])[0], slopes=True)[:, 0]
-                     for i, j in zip(many.of_count[::500], many.of_time[::500], strict=True)])  # fmt: skip
-    np.testing.assert_allclose(tail(np.array(theta), many, slopes=True)[:, ::500], slow.T, rtol=1e-9, atol=1e-12)
+    x = np.concatenate([rng.integers(0, 40, 20_000), rng.choice([75, 80, 400], 500)]).astype(float)  # runs of counts, and gaps
+    many, _ = Places.of(x, rng.integers(0, 700, x.size) / 7.0)
+    every = np.arange(0, many.of_time.size, 500)
+    alone = fraction(np.array(theta), many.counts[many.of_count[every]], many.times[many.of_time[every]], slopes=True)
+    tail = Tail.of(np.array(theta), many)
+    assert tail.interpolated
+    np.testing.assert_allclose(tail.values[every], alone[0], rtol=1e-12)
+    slopes = [tail.slopes(np.arange(many.of_time.size) == place) for place in every]
+    np.testing.assert_allclose(slopes, alone[1:].T, rtol=1e-10, atol=1e-13)
