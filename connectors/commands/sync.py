@@ -9,7 +9,7 @@ import click
 
 from connectors.commands.output import config_option, emit, json_option, progress, say, show_audiences
 from connectors.commands.scoring import Day
-from connectors.commands.troubles import troubles
+from connectors.commands.troubles import guardrails, troubles
 
 if TYPE_CHECKING:
     from datetime import date
@@ -19,10 +19,9 @@ if TYPE_CHECKING:
 audience_option = click.option("--audience", "audiences", multiple=True, help="Only this audience (may be repeated).")
 platform_option = click.option("--platform", "platforms", multiple=True, help="Only this platform (may be repeated).")
 force_option = click.option("--force", metavar="REASON", help="Send although a guardrail says no; the reason is recorded.")
-PLAN = ("platform", "account", "audience", "wanted", "add", "change", "remove", "guardrail")
+PLAN = ("platform", "account", "audience", "wanted", "add", "change", "remove")
 SENT = (
     "platform", "account", "audience", "wanted", "accepted", "rejected", "pending", "unknown", "undelivered", "remove", "state",
-    "guardrail",
 )  # fmt: skip
 
 
@@ -45,6 +44,8 @@ def plan_command(audiences: tuple[str, ...], platforms: tuple[str, ...], folder:
         emit({"audiences": found.plan, "unreachable": found.unreachable, "gate": gate, "notes": found.notes})
     else:
         show_audiences("Plan", found.plan, PLAN)
+        for line in guardrails(found.plan, found.refusals):
+            click.echo(line)
         _tell_unreachable(found)
         for row in found.plan:
             for note in row["notes"]:
@@ -146,10 +147,8 @@ def _tell(found: Outcome, as_json: bool) -> int:
         return found.exit_code
     if found.summary:
         click.echo(f"{found.summary['customers']:,} customers scored as of {found.summary['as_of']}, {found.summary['model']}.")
-    for reason in found.refusals:
-        say(f"model gate: {reason}")
     show_audiences("Audiences", found.audiences, SENT)
-    for line in troubles(found):
+    for line in [*guardrails(found.audiences, found.refusals), *troubles(found)]:
         say(line)
     for row in found.audiences:
         for note in row["notes"] if row["care"] else ():

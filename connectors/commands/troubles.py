@@ -3,13 +3,29 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
     from connectors.job import Outcome
 
 _NUMBER = re.compile(r" \[(?:request|trace) [^\]]*\]")
 """The platform's number of a call: in the log and in --json, for its support; here it would tell equal things apart."""
+
+
+def guardrails(audiences: Sequence[Mapping[str, Any]], refusals: Sequence[str] = ()) -> list[str]:
+    """What stops audiences, with their names: `stopped: meta tier_high, google winback: the source ends 9 days ago, ...`.
+
+    `refusals`: the model gate's reasons, which are told also when no audience has anything to change.
+    """
+    met: dict[tuple[str, str], list[str]] = {}
+    for one in audiences:
+        verdict = "sent all the same" if one.get("forced") else "stopped"
+        if one["guardrail"]:
+            met.setdefault((verdict, one["guardrail"]), []).append(f"{one['platform']} {one['audience']}")
+    quiet = [f"model gate: {one}" for one in refusals if not any(one in reason for _, reason in met)]
+    return quiet + [f"{verdict}: {', '.join(names)}: {reason}" for (verdict, reason), names in met.items()]
 
 
 def troubles(found: Outcome) -> list[str]:

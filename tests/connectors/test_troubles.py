@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from connectors.commands.troubles import troubles
+from connectors.commands.troubles import guardrails, troubles
 from connectors.job import Outcome
 
 EXPIRED = "meta 190/463: access token expired (make a new system-user token)"
@@ -44,3 +44,11 @@ def test_what_is_pending_and_what_failed_elsewhere_is_said_too() -> None:
         "tiktok 7: results could not be pulled: no permission",
         "meta 1: L: too small",
     ]
+
+
+def test_a_guardrail_is_said_once_with_all_that_it_stops() -> None:
+    gate = "predicted 0.6 of the realised total; the gate allows 0.7 to 1.4"
+    lines = [line("seed", guardrail=f"model gate: {gate}"), line("winback", guardrail=f"model gate: {gate}"), line("all")]
+    assert guardrails(lines, [gate]) == [f"stopped: meta seed, meta winback: model gate: {gate}"]
+    assert guardrails([line("all")], [gate]) == [f"model gate: {gate}"], "told also when nothing was to be sent"
+    assert guardrails([line("all", guardrail="too small", forced=True)]) == ["sent all the same: meta all: too small"]
