@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Any
 
 from connectors.errors import FatalError, NotReadyError, OutcomeUnknownError, RemovalRefusedError, RetriableError
@@ -19,6 +20,13 @@ if TYPE_CHECKING:
 ACTIONS = {Operation.ADD: "APPEND", Operation.REMOVE: "REMOVE", Operation.REPLACE: "REPLACE"}
 CREATE = "/dmp/custom_audience/create/"
 UPDATE = "/dmp/custom_audience/update/"
+# TikTok's vocabulary of history texts isn't documented; its pages speak of too few users, failures and rows that fail to parse.
+FLOOR = re.compile(
+    r"\b(?:less|fewer|lower|smaller|below|under)\s+(?:than\s+)?1,?000\b|\btoo small\b|\bsize (?:is |of )?0\b", re.I
+)
+REFUSED = re.compile(r"\b(?:fail(?:s|ed|ure)?|reject(?:ed|ion)?|denied|refused)\b", re.I)
+ROWS = r"(?:rows?|lines?|ids?|records?|entries|identifiers?)"
+PARTLY = re.compile(rf"\b(?:partial(?:ly)?|partly|some|part of)\b|\b\d[\d,]*\s+(?:\w+\s+)?{ROWS}\b|\b{ROWS}\b[^.]*\b\d", re.I)
 
 
 class Deliveries:
@@ -163,18 +171,23 @@ def _left_out(rows: int, written: int) -> dict[str, int]:
     return {"no identifier of the file's type": rows - written} if rows > written else {}
 
 
-def _event(audience: Audience, reference: str) -> tuple[str, str, str] | None:
-    """The history entry a reference points to, as long as TikTok still shows it."""
+def _since(audience: Audience, reference: str) -> list[tuple[str, str, str]]:
+    """The history entries that may tell of the operation, newest first: from the one that a reference points to, for TikTok may
+    write the outcome into an entry of its own; the newest where the reference knows none."""
     stamp = reference.partition("|")[2].partition("#")[0]
-    return next((event for event in audience.events if event[0] == stamp), None)
+    return [event for event in audience.events if event[0] >= stamp] if stamp else list(audience.events[:1])
+
+
+def failed(text: str) -> bool:
+    """Whether a history text says that an operation had no effect: one of which some rows could not be read has one."""
+    if FLOOR.search(text):
+        return True
+    return bool(REFUSED.search(text)) and not PARTLY.search(text)
 
 
 def _failure(audience: Audience, reference: str) -> str:
-    event = _event(audience, reference)
-    text = event[2] if event else ""
-    return text if any(word in text.lower() for word in ("fail", "reject", "1,000", "1000")) else ""
+    return next((event[2] for event in _since(audience, reference) if failed(event[2])), "")
 
 
 def _note(audience: Audience, reference: str) -> str:
-    event = _event(audience, reference)
-    return event[2] if event else ""
+    return next((event[2] for event in _since(audience, reference) if event[2]), "")

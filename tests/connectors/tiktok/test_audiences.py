@@ -95,6 +95,41 @@ def test_a_removal_below_a_thousand_is_refused_not_done(
     assert tiktok.status(handle).state is AudienceState.READY
 
 
+@pytest.mark.parametrize(
+    ("text", "none"),
+    [
+        ("The operation failed: the audience would have fewer than 1,000 matched users.", True),
+        ("Update failed.", True),
+        ("Rejected", True),
+        ("Audience too small", True),
+        ("less than 1000 users matched", True),
+        ("Removed 10000 ids", False),
+        ("3 rows failed to parse", False),
+        ("Partially failed: invalid rows were skipped", False),
+        ("12,000 lines read, 40 invalid lines rejected", False),
+        ("", False),
+    ],
+)
+@pytest.mark.parametrize("own_entry", [False, True], ids=["in its entry", "in a later entry"])
+def test_a_history_text_decides_whether_an_operation_took_place(
+    text: str, none: bool, own_entry: bool, sandbox: Recorded, tiktok: TikTokConnector
+) -> None:
+    """Rows that TikTok could not read are no refused removal; one that it refused is, wherever its history says so."""
+    handle = made(tiktok, sandbox)
+    receipt = tiktok.send(handle, batch(Operation.REMOVE, people(range(100))))
+    sandbox.clock.advance(hours=25)
+    audience = sandbox.audiences.held[handle.remote_id]
+    tiktok.status(handle)
+    if own_entry:
+        audience.note("REMOVE", "result", sandbox.clock.now())
+    audience.history[-1]["msg"] = text
+    if none:
+        with pytest.raises(RemovalRefusedError):
+            tiktok.settle(handle, receipt.reference, 100)
+    else:
+        assert tiktok.settle(handle, receipt.reference, 100) == Receipt(100, remote_id=handle.remote_id, detail=text)
+
+
 def test_replacing_everyone_by_nobody_is_refused(sandbox: Recorded, tiktok: TikTokConnector) -> None:
     with pytest.raises(RemovalRefusedError):
         tiktok.send(made(tiktok, sandbox), batch(Operation.REPLACE, []))
