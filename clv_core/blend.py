@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from clv_core.metrics import Ranking
+from clv_core.metrics import Ranking, most_first
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -46,12 +46,12 @@ class Blend:
         return mixed * (float(level.sum()) / total) if total > 0 else level
 
 
-def utility(predicted: Floats, actual: Floats) -> float:
+def utility(predicted: Floats, actual: Floats, ideal: NDArray[np.intp] | None = None) -> float:
     """How good an order is: normalised Gini, top-20% capture and rank correlation, less half the decile error once levelled."""
     total = float(predicted.sum())
     level = float(actual.sum()) / total if total > 0 else 1.0
     # Single precision keeps ties ties: the last bits depend on where in an array a customer stands.
-    ranking = Ranking.of((predicted * level).astype(np.float32).astype(np.float64), actual)
+    ranking = Ranking.of((predicted * level).astype(np.float32).astype(np.float64), actual, ideal)
     found = ranking.metrics()
     figures = (found["gini"], found["top20_capture"], ranking.spearman(), -0.5 * found["decile_wape"])
     # Where all spent the same, or nothing, no order is better than another.
@@ -76,10 +76,13 @@ def fit_weights(trials: Sequence[Known], names: Sequence[str], anchor: str) -> d
     """Weights over `names`: every mix on a grid counts by its credit, so that mixes on a par are averaged, not bet on."""
     grid = [shares for shares in product(range(STEPS + 1), repeat=len(names)) if sum(shares) == STEPS]
     total = sum(weight for _, _, weight in trials)
+    ideals = [most_first(spent) for _, spent, _ in trials]
     reached = []
     for shares in grid:
         blend = Blend(dict(zip(names, (share / STEPS for share in shares), strict=True)), anchor)
-        reached.append(sum(weight * utility(blend.apply(known), spent) for known, spent, weight in trials) / total)
+        each = zip(trials, ideals, strict=True)
+        worth = [weight * utility(blend.apply(known), spent, ideal) for (known, spent, weight), ideal in each]
+        reached.append(sum(worth) / total)
     mixes = np.asarray(grid, dtype=np.float64) / STEPS
     # Little data leaves all mixes on a par: then the order models are believed, the learner less, rules of thumb least.
     doubt = mixes @ np.array([DISBELIEF.get(name, 0.0) for name in names])

@@ -29,12 +29,12 @@ class Ranking:
     ideal: NDArray[np.intp]  # customers by what they really spent, most first
 
     @classmethod
-    def of(cls, predicted: Floats, actual: Floats) -> Ranking:
-        """The ranking of customers by `predicted`; both arrays are of one length."""
+    def of(cls, predicted: Floats, actual: Floats, ideal: NDArray[np.intp] | None = None) -> Ranking:
+        """The ranking of customers by `predicted`; both arrays are of one length. `ideal` saves sorting `actual` again."""
         order = np.argsort(-predicted, kind="stable")
         ranked = predicted[order]
         starts = np.flatnonzero(np.r_[True, ranked[1:] != ranked[:-1]]) if len(ranked) else np.zeros(0, np.intp)
-        return cls(order, starts, ranked, actual[order], np.argsort(-actual, kind="stable"))
+        return cls(order, starts, ranked, actual[order], most_first(actual) if ideal is None else ideal)
 
     def metrics(self, weights: Floats | None = None, *, money: bool = True) -> dict[str, float]:
         """The figures of RANKED without spearman, and with `money` those of SCALED; `weights` count customers."""
@@ -81,6 +81,11 @@ def metrics(predicted: Floats, actual: Floats, *, money: bool = True) -> dict[st
     one = Ranking.of(predicted, actual)
     out = {"spearman": one.spearman(), **one.metrics(money=money)}
     return {name: out.get(name, float("nan")) for name in (*RANKED, *SCALED)}
+
+
+def most_first(actual: Floats) -> NDArray[np.intp]:
+    """The customers by what they spent, most first."""
+    return np.argsort(-actual, kind="stable")
 
 
 def spearman(a: Floats, b: Floats) -> float:
