@@ -26,7 +26,7 @@ from clv_core.metrics import decile_table, metrics
 from clv_core.models.base import CannotFitError
 from clv_core.score_settings import LEARNER, ORDER_MODELS, ScoreSettings
 from clv_core.trials import Trial, learn, trials
-from clv_core.windows import sampled, snapshot
+from clv_core.windows import begun, sampled, snapshot
 
 if TYPE_CHECKING:
     from datetime import date
@@ -88,7 +88,7 @@ def choose(t: Transactions, as_of: date, settings: ScoreSettings, *, features: p
         last = order_models[-1]
         only = Blend({last: 1.0}, last)
         return Choice(
-            as_of, last, last, settings.baskets[0], only, misfit=hindsight([], ("", ""), t.first_day, as_of, settings),
+            as_of, last, last, settings.baskets[0], only, misfit=hindsight([], ("", ""), begun(some, as_of), as_of, settings),
             warnings=(*dict.fromkeys(warnings), UNCALIBRATED),
         )  # fmt: skip
     able = [name for name in order_models if any(name in one.models for one in tried)]
@@ -112,7 +112,7 @@ def choose(t: Transactions, as_of: date, settings: ScoreSettings, *, features: p
         as_of, model, best, baskets[best], blend, leaning,
         levels={name: Level(one.factor * further.get(name, further.get(best, 1.0)), one.error) for name, one in levels.items()},
         baskets=baskets, learner=learner, models=models if some is t else {},
-        misfit=hindsight(told, (best, baskets[best]), t.first_day, as_of, settings),
+        misfit=hindsight(told, (best, baskets[best]), begun(some, as_of), as_of, settings),
         **_judged(told, (best, baskets[best]), levels[model]),
         evidence=tuple(row for one, known in zip(tried, predictions, strict=True) for row in _evidence(one, known)),
         warnings=tuple(dict.fromkeys(warnings)),

@@ -33,7 +33,7 @@ def hindsight(
     """
     seen = []
     for predicted, one in told:
-        past, held = one.window.past, (one.window.past.as_of - since).days + 1
+        past, held = one.window.past, max((one.window.past.as_of - since).days, 0) + 1
         fitted = Fit(one.models[best[0]], one.baskets[best[1]], (), len(past))
         document = describe(fitted, replace(settings, horizon_days=one.window.days))
         doubt = Doubt.at(past, predicted, one.forecasts[best], document)
