@@ -15,14 +15,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from clv_core.aging import corrections, outlook
-from clv_core.blend import Blend, credits, fit_weights, noise, utility
+from clv_core.blend import Blend
 from clv_core.calibration import Level, fit_levels
 from clv_core.engagement import dated
 from clv_core.forecast import fit_orders
 from clv_core.hindsight import hindsight
 from clv_core.intervals import NOMINAL, Spread, fit_probabilities, spread
-from clv_core.leaning import fit_share, lean
 from clv_core.metrics import decile_table, metrics
+from clv_core.mixing import BLEND, anchor, best_basket, lean_trials, mix, predictions_of, worth_of
 from clv_core.models.base import CannotFitError
 from clv_core.score_settings import LEARNER, ORDER_MODELS, ScoreSettings
 from clv_core.trials import Trial, learn, trials
@@ -40,8 +40,6 @@ if TYPE_CHECKING:
     from clv_core.windows import Snapshot
 
 Floats = NDArray[np.float64]
-BLEND = "blend"
-ANCHORS = ("pareto_nbd", "mbg_nbd", "bg_nbd")
 UNCALIBRATED = (
     "nothing inside the history to choose by (too short, or hardly anybody came back and paid): the model is the default, "
     "order values and level are not calibrated; check the totals"
@@ -92,19 +90,19 @@ def choose(t: Transactions, as_of: date, settings: ScoreSettings, *, features: p
             warnings=(*dict.fromkeys(warnings), UNCALIBRATED),
         )  # fmt: skip
     able = [name for name in order_models if any(name in one.models for one in tried)]
-    baskets = {name: _best_basket(name, tried, settings) for name in able}
-    worth = {name: _worth(name, baskets[name], tried) for name in able}
-    best = _anchor(worth, tried)
+    baskets = {name: best_basket(name, tried, settings) for name in able}
+    worth = {name: worth_of(name, baskets[name], tried) for name in able}
+    best = anchor(worth, tried)
     learner = None
     if LEARNER in settings.candidates:
         learner, refused = learn(some, as_of, tried, (best, baskets[best]), features)
         warnings += refused
-    blend, model = _mix(tried, best, baskets, worth, settings)
+    blend, model = mix(tried, best, baskets, worth, settings)
     latest = snapshot(some, as_of)
     models = _models(latest, order_models)
     further = _aging(some, latest, tried, models, settings)
-    predictions = [_predictions(one, baskets, best, blend) for one in tried]
-    leaning = _lean(tried, predictions, (best, baskets[best]), settings) if model == BLEND else 0.0
+    predictions = [predictions_of(one, baskets, best, blend) for one in tried]
+    leaning = lean_trials(tried, predictions, (best, baskets[best]), settings) if model == BLEND else 0.0
     levels = fit_levels([one.window for one in tried], predictions, float(latest.T.max(initial=0.0)), settings.horizon_weeks)
     told = [(known[model], one) for one, known in zip(tried, predictions, strict=True) if model in known]
     told = [(predicted, one) for predicted, one in told if (best, baskets[best]) in one.forecasts]
@@ -117,12 +115,6 @@ def choose(t: Transactions, as_of: date, settings: ScoreSettings, *, features: p
         evidence=tuple(row for one, known in zip(tried, predictions, strict=True) for row in _evidence(one, known)),
         warnings=tuple(dict.fromkeys(warnings)),
     )  # fmt: skip
-
-
-def _anchor(worth: dict[str, float], tried: list[Trial]) -> str:
-    """The best order model; on a par one that knows of leaving after the first order, which BG/NBD rules out (p_alive is 1)."""
-    least = max(worth.values()) - 2 * noise([({}, one.window.spend, one.weight) for one in tried])
-    return next(name for name in ANCHORS if name in worth and worth[name] >= least)
 
 
 def _judged(told: list[tuple[Floats, Trial]], best: tuple[str, str], level: Level) -> dict[str, Any]:
@@ -152,66 +144,6 @@ def _aging(
             inner = np.average([one.orders_missed(name) for one in known], weights=[one.weight for one in known])
             outlooks[name] = outlook(model, s, settings.horizon_weeks, float(inner))
     return corrections(t, s, outlooks, settings.horizon_weeks, max(one.window.weeks for one in tried))
-
-
-def _best_basket(name: str, tried: list[Trial], settings: ScoreSettings) -> str:
-    """The basket named first, unless another orders the inner windows better beyond noise with this order model."""
-    worth = [_worth(name, basket, tried) for basket in settings.baskets]
-    worth[0] += 2 * noise([({}, one.window.spend, one.weight) for one in tried])
-    return settings.baskets[int(np.argmax(worth))]
-
-
-def _worth(name: str, basket: str, tried: list[Trial]) -> float:
-    """Mean utility over the inner windows; a window in which the model could not be fitted counts as 0."""
-    total = sum(one.weight for one in tried)
-    known = [one for one in tried if (name, basket) in one.forecasts]
-    return sum(one.weight * utility(one.forecasts[name, basket].value, one.window.spend) for one in known) / total
-
-
-def _mix(
-    tried: list[Trial], best: str, baskets: dict[str, str], worth: dict[str, float], settings: ScoreSettings
-) -> tuple[Blend, str]:
-    """The blend and the name under which it scores: a single candidate keeps its own name.
-
-    Order models share the weight of the best one by how close they come to it; then the mix with the learner and the rules of
-    thumb is fitted.
-    """
-    if len(settings.candidates) == 1:
-        return Blend({best: 1.0}, best), best
-    ready = [one for one in tried if (best, baskets[best]) in one.forecasts]
-    able = [name for name in worth if all((name, baskets[name]) in one.forecasts for one in ready)]
-    error = noise([({}, one.window.spend, one.weight) for one in ready])
-    among = Blend(dict(zip(able, credits([worth[name] for name in able], error).tolist(), strict=True)), best)
-    known = []
-    for one in ready:
-        views = one.views(baskets)
-        known.append((one.others() | {best: among.apply(views)}, one.window.spend, one.weight))
-    weights = fit_weights(known, [name for name in known[0][0] if all(name in each for each, _, _ in known)], best)
-    share = weights.pop(best)
-    weights = {name: share * part for name, part in among.weights.items()} | weights
-    used = [name for name, part in weights.items() if part > 0]
-    return Blend({name: weights[name] for name in used}, best), used[0] if len(used) == 1 and used[0] in worth else BLEND
-
-
-def _lean(tried: list[Trial], predictions: list[dict[str, Floats]], best: tuple[str, str], settings: ScoreSettings) -> float:
-    """How far the blend leans towards who comes back at all; its predictions then lean so too."""
-    told = [(known, one) for known, one in zip(predictions, tried, strict=True) if BLEND in known]
-    chances = [one.forecasts[best].buys for _, one in told]
-    seen = [(known[BLEND], buys, one.window.spend, one.weight) for (known, one), buys in zip(told, chances, strict=True)]
-    share = fit_share(seen, max(one.window.days for one in tried) / settings.horizon_days)
-    for (known, _), buys in zip(told, chances, strict=True):
-        known[BLEND] = lean(known[BLEND], buys, share)
-    return share
-
-
-def _predictions(trial: Trial, baskets: dict[str, str], best: str, blend: Blend) -> dict[str, Floats]:
-    """What each candidate predicted of one inner window."""
-    out = trial.views(baskets)
-    if trial.learned is not None:
-        out[LEARNER] = trial.learned
-    if best in out:
-        out[BLEND] = blend.apply(out | trial.others())
-    return out
 
 
 def _spread(values: Floats, trial: Trial, best: tuple[str, str]) -> Spread:

@@ -15,12 +15,13 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from clv_core.calibration import Level
-from clv_core.choice import BLEND, Choice, choose
+from clv_core.choice import Choice, choose
 from clv_core.early_features import features
 from clv_core.engagement import dated
 from clv_core.forecast import forecast
 from clv_core.heuristics import HEURISTICS
 from clv_core.metrics import Ranking, bootstrap, decile_table, metrics
+from clv_core.mixing import BLEND
 from clv_core.score_settings import LEARNER, ORDER_MODELS, GateRules, ScoreSettings
 from clv_core.shortfall import explained
 from clv_core.transactions import InputError

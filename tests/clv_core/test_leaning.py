@@ -7,9 +7,10 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from clv_core.choice import BLEND, choose
+from clv_core.choice import choose
 from clv_core.leaning import fit_share, lean
 from clv_core.metrics import ranks
+from clv_core.mixing import BLEND
 from clv_core.score_settings import ScoreSettings
 from clv_core.transactions import check_orders
 from clv_core.valuation import fit, value
