@@ -14,6 +14,7 @@ from scipy.stats import spearmanr
 from clv_core.returns import Returns, ReturnSettings, returns
 from clv_core.score_settings import ScoreSettings
 from clv_core.scoring import score
+from clv_core.totals import group_totals, totals_by
 from clv_core.transactions import OrderRules, check_orders
 from tests.clv_core.world import AS_OF, World, simulate
 
@@ -27,6 +28,8 @@ class Judged:
     found: Returns
     plain: Returns
     truth: dict[str, float]
+    scores: pa.Table
+    acquisition: pa.Table
 
     def inside(self, found: Returns) -> list[bool]:
         """Per campaign, whether the range of the predicted value holds the truth."""
@@ -45,7 +48,8 @@ def judged(seed: int) -> Judged:
                        "amount": world.days["amount"]})  # fmt: skip
     checked = check_orders(orders, OrderRules(currency="USD"))
     scores = score(checked, AS_OF, ScoreSettings(annual_discount=0.0, candidates=("bg_nbd",))).table
-    return Judged(measured(world, scores, by_record=True), measured(world, scores, by_record=False), by_campaign(world))
+    plain = measured(world, scores, by_record=False)
+    return Judged(measured(world, scores, by_record=True), plain, by_campaign(world), scores, world.acquisition)
 
 
 def measured(world: World, scores: pa.Table, *, by_record: bool) -> Returns:
@@ -102,6 +106,26 @@ def test_the_record_keeps_the_sum_of_all_predictions() -> None:
     totals = [table.totals.to_pylist()[0]["predicted_clv"] for table in (one.found, one.plain)]
     assert totals[0] == pytest.approx(totals[1])
     assert one.found.track.num_rows == len(paid(one.found)) + 3
+
+
+def test_returns_tell_the_ranges_that_scores_tell() -> None:
+    """Two ways to the same sums: SQL over customers, and the scores alone; shared errors of level, age and value included."""
+    one = judged(SEEDS[0])
+    [*_, whole] = totals_by(one.scores, "tier").to_pylist()
+    groups = pa.table({"customer_id": one.acquisition["customer_id"], "group": one.acquisition["campaign_id"]})
+    other = {row["group"]: row for row in group_totals(one.scores, groups).to_pylist() if row["group"]}
+    pairs = [(one.plain.totals.to_pylist()[0], whole), *((row, other[row["campaign_id"]]) for row in paid(one.plain))]
+    for row, same in pairs:
+        assert (row["predicted_clv"], row["predicted_low"], row["predicted_high"]) == pytest.approx(
+            (same["clv"], same["clv_low"], same["clv_high"])
+        )
+
+
+def test_a_campaigns_distance_from_the_average_does_not_hang_on_the_level() -> None:
+    """What all share cancels out of the margin: it is narrower than the range, as the level of all is among the errors."""
+    for row in paid(judged(SEEDS[0]).plain):
+        half = (row["predicted_high"] - row["predicted_low"]) / 2 / float(row["spend"])
+        assert 0 < row["clv_roas_margin"] < half
 
 
 def test_alike_campaigns_are_left_alone() -> None:
