@@ -31,7 +31,7 @@ class Ranking:
     @classmethod
     def of(cls, predicted: Floats, actual: Floats, ideal: NDArray[np.intp] | None = None) -> Ranking:
         """The ranking of customers by `predicted`; both arrays are of one length. `ideal` saves sorting `actual` again."""
-        order = np.argsort(-predicted, kind="stable")
+        order = np.argsort(-predicted)  # ties are taken together, so their order says nothing
         ranked = predicted[order]
         starts = np.flatnonzero(np.r_[True, ranked[1:] != ranked[:-1]]) if len(ranked) else np.zeros(0, np.intp)
         return cls(order, starts, ranked, actual[order], most_first(actual) if ideal is None else ideal)
