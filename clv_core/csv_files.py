@@ -8,13 +8,14 @@ from __future__ import annotations
 import csv
 import io
 import re
+from glob import glob
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from clv_core.findings import InputError
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
-    from pathlib import Path
+    from collections.abc import Collection, Sequence
 
 HEAD = 1 << 18  # bytes that hold the header line
 DELIMITERS = ",;\t|"
@@ -41,18 +42,33 @@ def data_suffix(path: Path) -> str:
     return next((one for one in reversed([one.lower() for one in path.suffixes]) if one not in (".gz", ".zst")), "")
 
 
-def csv_sql(path: Path, known: Collection[str], *, shown: str = "", lenient: bool = False) -> str:
-    """The DuckDB call that reads the file, all columns as text. Raises InputError when its first line can't be a header.
+def matching(path: Path) -> list[Path]:
+    """The files of a path that may be a pattern such as `orders-*.csv`, by name; empty when there is none."""
+    return [path] if path.is_file() else sorted(Path(one) for one in glob(str(path), recursive=True) if Path(one).is_file())
+
+
+def listed(files: Sequence[Path]) -> str:
+    """The files as DuckDB takes them."""
+    return "[" + ", ".join("'" + str(one).replace("'", "''") + "'" for one in files) + "]"
+
+
+def csv_sql(files: Sequence[Path], known: Collection[str], *, lenient: bool = False) -> str:
+    """The DuckDB call that reads the files, all columns as text. Raises InputError when a first line can't be a header, or
+    isn't that of the first file: columns in another order would be read as each other.
 
     `known`: names, as `plain` makes them, by which the delimiter is told (comma, semicolon, tab or bar) and which must not
-    come twice. `shown`: the path for DuckDB, when it is a pattern of files alike. `lenient`: short rows are filled up.
+    come twice. `lenient`: short rows are filled up.
     """
-    names, delimiter, skip = _header(path, known)
-    quoted = ", ".join("'" + name.replace("'", "''") + "': 'VARCHAR'" for name in _distinct(names, known, path.name))
-    literal = (shown or str(path)).replace("'", "''")
+    first = files[0]
+    names, delimiter, skip = _header(first, known)
+    for other in files[1:]:
+        if _header(other, known) != (names, delimiter, skip):
+            remedy = "export both with the same columns in the same order"
+            raise InputError(f"the first line of {other.name} is unlike that of {first.name}", remedy=remedy)
+    quoted = ", ".join("'" + name.replace("'", "''") + "': 'VARCHAR'" for name in _distinct(names, known, first.name))
     rows = ", strict_mode=false, null_padding=true" if lenient else ""
     return (
-        f"read_csv('{literal}', header=true, auto_detect=false, skip={skip}, delim='{delimiter}', quote='\"', escape='\"', "
+        f"read_csv({listed(files)}, header=true, auto_detect=false, skip={skip}, delim='{delimiter}', quote='\"', escape='\"', "
         f"comment='', columns={{{quoted}}}{rows})"
     )
 

@@ -11,7 +11,7 @@ import duckdb
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from clv_core.csv_files import csv_sql, data_suffix, not_text, twice
+from clv_core.csv_files import csv_sql, data_suffix, listed, matching, not_text, twice
 from clv_core.csv_files import plain as as_plain
 from clv_core.findings import InputError, redacted
 
@@ -67,7 +67,8 @@ def open_source(
 ) -> OrderSource:
     """The source, its columns recognised. Raises InputError when it is missing, empty, unreadable or lacks a column.
 
-    Paths: CSV, TSV, JSON lines or Parquet, by suffix (.gz too). `columns` maps canonical names to the source's own.
+    Paths: CSV, TSV, JSON lines or Parquet, by suffix (.gz too); patterns such as `orders-*.csv` are files alike. `columns` maps
+    canonical names to the source's own.
     """
     file = source.name if isinstance(source, Path) else "orders"
     try:
@@ -92,7 +93,7 @@ def open_source(
 
 def _nested(connection: duckdb.DuckDBPyConnection, path: Path, found: Mapping[str, str]) -> set[str]:
     """The columns of a JSON file in which a value is a list or an object: as text, each might be another customer."""
-    literal = _literal(str(path))
+    literal = listed(matching(path))
     kind = "auto" if data_suffix(path) == ".json" else "newline_delimited"
     spec = ", ".join(f"{_literal(name)}: 'JSON'" for name in found.values())
     tests = ", ".join(f"coalesce(bool_or(json_type({_quoted(name)}) IN ('ARRAY', 'OBJECT')), false)" for name in found.values())
@@ -113,21 +114,24 @@ def _given_sql(
 
 
 def _file_sql(connection: duckdb.DuckDBPyConnection, path: Path, mapped: Mapping[str, str]) -> str:
-    if not path.is_file():
+    files = matching(path)
+    if not files:
         raise InputError("no such file", file=str(path.name), remedy="check the path")
-    if path.stat().st_size == 0:
-        raise InputError("the file is empty", file=path.name, remedy="export the orders again, with a header line")
-    literal = _literal(str(path))
+    for one in files:
+        if one.stat().st_size == 0:
+            raise InputError("the file is empty", file=one.name, remedy="export the orders again, with a header line")
+    literal = listed(files)
     suffix = data_suffix(path)
     if suffix in (".parquet", ".pq"):
-        _refuse_twice(pq.read_schema(path).names, mapped, path.name)
+        for one in files:
+            _refuse_twice(pq.read_schema(one).names, mapped, one.name)
         return f"SELECT * FROM read_parquet({literal})"
     if suffix in JSON:
         kind = "auto" if suffix == ".json" else "newline_delimited"
         keys = connection.execute(f"DESCRIBE SELECT * FROM read_json({literal}, format='{kind}', sample_size=-1)").fetchall()
         spec = ", ".join(f"{_literal(str(name))}: 'VARCHAR'" for name, *_ in keys)
         return f"SELECT * FROM read_json({literal}, format='{kind}', columns={{{spec}}})"
-    return f"SELECT * FROM {csv_sql(path, _known(mapped))}"
+    return f"SELECT * FROM {csv_sql(files, _known(mapped))}"
 
 
 def _known(mapped: Mapping[str, str]) -> set[str]:

@@ -8,7 +8,7 @@ import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from clv_core.csv_files import csv_sql, data_suffix, plain
+from clv_core.csv_files import csv_sql, data_suffix, matching, plain
 from clv_core.findings import InputError
 from connectors.columns import CONTACTS, ENGAGEMENT, RATES, SEVERAL
 from connectors.contact_rows import ContactRows, completed
@@ -172,7 +172,8 @@ def _open(source: TableSource, folder: Path) -> tuple[duckdb.DuckDBPyConnection,
         }.get(suffix) or _csv_reader(source, folder)
         connection.execute(f"CREATE VIEW source AS SELECT * FROM {reader}")
     except InputError as error:
-        raise ConfigurationError(error.message, remedy=error.remedy, place=_place(source)) from None
+        where = f"row {error.row}: " if error.row else ""
+        raise ConfigurationError(where + error.message, remedy=error.remedy, place=_place(source)) from None
     except duckdb.Error:  # its text may repeat the row
         raise ConfigurationError(
             "can't be read", remedy="CSV with a header, JSON lines or Parquet", place=_place(source)
@@ -182,14 +183,8 @@ def _open(source: TableSource, folder: Path) -> tuple[duckdb.DuckDBPyConnection,
 
 def _csv_reader(source: TableSource, folder: Path) -> str:
     """The call that reads a CSV, or several of one form."""
-    path = _file(source, folder)
     known = {plain(name) for columns in (CONTACTS, ENGAGEMENT, RATES) for name in _names(columns)}
-    return csv_sql(
-        Path(sorted(glob.glob(str(path)))[0]),
-        known | {plain(one) for one in source.columns.values()},
-        shown=str(path),
-        lenient=True,
-    )
+    return csv_sql(matching(_file(source, folder)), known | {plain(one) for one in source.columns.values()}, lenient=True)
 
 
 def _names(columns: Mapping[str, tuple[str, ...]]) -> set[str]:

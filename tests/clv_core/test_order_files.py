@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import json
 from collections.abc import Callable
 from datetime import date, datetime
 from decimal import Decimal
@@ -300,3 +301,30 @@ def test_names_in_camel_case_are_known(tmp_path: Path) -> None:
     assert read(tmp_path, "customerId,orderId,createdAt,totalPrice\na,1,2026-01-31,5\n") == [
         ("a", date(2026, 1, 31), Decimal(5))
     ]
+
+
+@pytest.mark.parametrize("ending", ["csv", "csv.gz", "jsonl", "parquet"])
+def test_a_pattern_is_all_its_files(tmp_path: Path, ending: str) -> None:
+    for month in (1, 2):
+        table = pa.table({"customer_id": ["a"], "ordered_at": [f"2026-0{month}-05"], "amount": [f"{month}.50"]})
+        path = tmp_path / f"o-{month}.{ending}"
+        if ending == "parquet":
+            pq.write_table(table, path)
+            continue
+        row = ",".join(table.to_pylist()[0].values())
+        text = SHORT + row + "\n" if "csv" in ending else json.dumps(table.to_pylist()[0]) + "\n"
+        path.write_bytes(gzip.compress(text.encode()) if ending.endswith("gz") else text.encode())
+    assert days(tmp_path / f"o-*.{ending}") == [
+        ("a", date(2026, 1, 5), Decimal("1.5")),
+        ("a", date(2026, 2, 5), Decimal("2.5")),
+    ]
+    with pytest.raises(InputError, match="no such file"):
+        check_orders(tmp_path / f"p-*.{ending}")
+
+
+def test_files_of_a_pattern_with_columns_in_another_order_are_refused(tmp_path: Path) -> None:
+    """DuckDB would read them by position: an amount for a date, or what is worse, a cost for an amount."""
+    (tmp_path / "o-1.csv").write_text("customer_id,ordered_at,amount,cost\na,2026-01-31,10,4\n")
+    (tmp_path / "o-2.csv").write_text("customer_id,ordered_at,cost,amount\na,2026-02-01,4,10\n")
+    with pytest.raises(InputError, match=r"the first line of o-2.csv is unlike that of o-1.csv; export both with the same col"):
+        check_orders(tmp_path / "o-*.csv")

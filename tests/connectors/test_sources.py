@@ -205,3 +205,14 @@ def test_what_is_wrong_with_a_csv_is_said_plainly(tmp_path: Path, content: bytes
         sources.engagement(TableSource(path="e.csv"), tmp_path)
     assert caught.value.remedy
     assert "ller" not in str(caught.value)
+
+
+def test_contacts_of_several_files_must_have_their_columns_in_one_order(tmp_path: Path) -> None:
+    """By position, a first name would be read as an e-mail address."""
+    (tmp_path / "c-1.csv").write_text("customer_id,email,first_name\n1,a@example.com,Ada\n")
+    (tmp_path / "c-2.csv").write_text("customer_id,email,first_name\n2,b@example.com,Bob\n")
+    source = TableSource(path="c-*.csv")
+    assert sources.contacts(source, tmp_path)["email"].to_pylist() == [["a@example.com"], ["b@example.com"]]
+    (tmp_path / "c-2.csv").write_text("customer_id,first_name,email\n2,Bob,b@example.com\n")
+    with pytest.raises(ConfigurationError, match=r"the first line of c-2.csv is unlike that of c-1.csv \(export both"):
+        sources.contacts(source, tmp_path)
