@@ -11,7 +11,7 @@ import pyarrow.compute as pc
 
 from connectors.engine.holdout import held_out, salt_of
 from connectors.engine.pieces import PIECE_ROWS, Pieces, PieceWriter
-from connectors.engine.tables import name, number, quote
+from connectors.engine.tables import name, number, open_tables, quote
 from connectors.errors import ConfigurationError
 
 if TYPE_CHECKING:
@@ -54,7 +54,7 @@ def select_members(members: Members, requests: Sequence[AudienceRequest], ledger
     Raises ConfigurationError for a condition that is not one SQL expression over the columns of scores and contacts.
     """
     path = members.work / f"{file}.pieces"
-    connection = _closed()
+    connection = _closed(members.work)
     try:
         connection.register("members", members.pieces().reader())
         chosen = [f", coalesce({_condition(connection, one)}, false) AS in_{n}" for n, one in enumerate(requests)]
@@ -96,9 +96,9 @@ def count_selected(request: AudienceRequest, scores: pa.Table, contacts: pa.Tabl
         connection.close()
 
 
-def _closed() -> duckdb.DuckDBPyConnection:
-    connection = duckdb.connect()
-    connection.execute("SET memory_limit = '1200MB'")
+def _closed(work: Path | None = None) -> duckdb.DuckDBPyConnection:
+    """A connection from which no file can be reached; what is too large for memory is spilled into `work`, encrypted."""
+    connection = open_tables(work) if work else duckdb.connect(config={"memory_limit": "1200MB"})
     for setting in ("python_enable_replacements = false", "enable_external_access = false", "arrow_lossless_conversion = true"):
         connection.execute(f"SET {setting}")
     connection.execute("SET lock_configuration = true")

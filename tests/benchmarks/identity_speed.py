@@ -45,9 +45,9 @@ def shown(part: str, found: dict[str, float]) -> str:
         compared = ", ".join(f"{ours / rate:.1f} x {name} ({rate:,.0f})" for name, rate in others.items())
         return f"digests to 32-byte columns, e-mails per CPU second: polars-hash {ours:,.0f} = {compared}"
     if part == "counted":
-        said = ", ".join(f"{name} {found[name] / found['alone'] - 1:+.0%}" for name in ("kept", "twice"))
+        more = found["twice"] / found["alone"] - 1
         return (
-            f"counting shared identifiers over all chunks first, CPU beside identity alone: {said} (kept: as the engine does)"
+            f"counting shared identifiers over all chunks first, as the engine need not: CPU {more:+.0%} beside identity alone"
         )
     if part.isdigit():
         return f"identity, {int(found['rows']):,} rows in chunks: {found['megabytes']:.0f} MB above the input (limit 300)"
@@ -98,14 +98,10 @@ def speed(size: str) -> dict[str, float]:
 
 
 def counted() -> dict[str, float]:
-    """CPU seconds for chunks of members: identity alone, with shared identifiers counted before, and when that hashes twice."""
-    import tempfile
-    from pathlib import Path
-
+    """CPU seconds for chunks of members: identity alone, and with shared identifiers counted before."""
     import pyarrow as pa
 
     from connectors.engine.identity import IdentityReport, IdentityRules, count_shared, identify_batches
-    from connectors.engine.kept import KeptValues
 
     rows = 262_144
     batches = pa.table({"customer_id": [str(n) for n in range(rows)], **people(rows, "large")}).to_batches(65_536)
@@ -120,14 +116,8 @@ def counted() -> dict[str, float]:
         for _ in identify_batches(batches, wanted, rules, IdentityReport(), shared=shared):
             pass
 
-    def kept() -> None:
-        with tempfile.TemporaryDirectory() as folder, KeptValues(Path(folder) / "kept", os.urandom(32)) as values:
-            shared = count_shared(batches, wanted, rules, values.keep)
-            for _ in identify_batches(batches, wanted, rules, IdentityReport(), shared=shared, known=values.again()):
-                pass
-
     alone()  # imports and metadata are not what is measured
-    return {work.__name__: min(rows / _rate(rows, work) for _ in range(3)) for work in (alone, kept, twice)}
+    return {work.__name__: min(rows / _rate(rows, work) for _ in range(3)) for work in (alone, twice)}
 
 
 def digests() -> dict[str, float]:

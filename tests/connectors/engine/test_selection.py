@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import Any
 
+import duckdb
 import pyarrow as pa
 import pytest
 
 from connectors.engine.audience import AudienceRequest
 from connectors.engine.holdout import held_out
-from connectors.engine.selection import check_condition
+from connectors.engine.selection import _closed, check_condition
 from connectors.errors import ConfigurationError
 from tests.connectors.engine.world import LOOSE, World, person, row
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 PEOPLE = [
     person(1, tier="high", stage="active", value=100.0),
@@ -79,3 +78,17 @@ def test_the_holdout_is_stable_near_its_share_and_drawn_apart_per_audience() -> 
     assert 120 < sum(a and b for a, b in zip(first, other, strict=True)) < 290
     assert sum(held_out(ids, "salt one", 0.0)) == 0
     assert sum(held_out(ids, "salt one", 1.0)) == 20_000
+
+
+def test_a_condition_may_need_more_than_memory_and_still_reaches_no_file(tmp_path: Path) -> None:
+    connection = _closed(tmp_path)
+    [(spill,)] = connection.execute("SELECT current_setting('temp_directory')").fetchall()
+    assert Path(spill).parent == tmp_path
+    for reaching in (
+        f"SELECT * FROM read_text('{Path(__file__)}')",
+        "SET temp_directory = '/'",
+        "SET enable_external_access = true",
+    ):
+        with pytest.raises(duckdb.Error):
+            connection.execute(reaching)
+    connection.close()
