@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
 PER_REQUEST = 10_000
 PROCESSING, FAILED = 2, 3
+PASSING = ("INTERNAL_ERROR", "FAILED")
+"""Why processing drops rows that nothing is wrong with: a fault of Google's own, or no reason at all."""
 MATCH_RANGES = {1: "not eligible", 2: "under 20%", 3: "20-30%", 4: "31-40%", 5: "41-50%", 6: "51-60%", 7: "61-70%"}
 MATCH_RANGES |= {8: "71-80%", 9: "81-90%", 10: "91-100%"}
 
@@ -134,10 +136,14 @@ class Members:
             for one in found:
                 rejected.update(_rejected(one, count))
                 details.append(_match(one))
-        accepted = max(0, rows - sum(rejected.values()))
+        unknown = sum(rejected.pop(one, 0) for one in PASSING)
+        if unknown:
+            details.append(f"{unknown:,} rows met a fault inside Google and are sent again")
+        accepted = max(0, rows - unknown - sum(rejected.values()))
         if before is not None and handle is not None and (accepted or not rows):
             self.remove_all(handle, before)
-        return Receipt(accepted=accepted, rejected=dict(rejected), detail=", ".join(sorted(set(details) - {""})))
+        told = ", ".join(sorted(set(details) - {""}))
+        return Receipt(accepted=accepted, rejected=dict(rejected), unknown=unknown, detail=told)
 
 
 def _rejected(status: Any, rows: int) -> Counter[str]:

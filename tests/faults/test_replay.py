@@ -46,6 +46,8 @@ def codes_of(path: str, demand: str) -> list[str]:
 def test_rows_that_google_drops_while_processing_are_rejected_under_their_reason(tmp_path: Path) -> None:
     """One request for each reason: each loses its row, which is not sent again until it changes."""
     reasons = {code.number: name for (source, name), code in table().items() if source == "processing"}
+    passing = [number for number, name in reasons.items() if DEMANDS["google"][f"processing:{name}"] == "unknown"]
+    assert [reasons.pop(number) for number in passing] == ["INTERNAL_ERROR"]
     assert all(DEMANDS["google"][f"processing:{name}"] == "rows" for name in reasons.values())
     with ExitStack() as stack:
         link = chain("google-grpc", tmp_path, stack, len(reasons) + 1)
@@ -59,6 +61,22 @@ def test_rows_that_google_drops_while_processing_are_rejected_under_their_reason
         assert outcome["rejected"] == dict.fromkeys(reasons.values(), 1)
         assert (outcome["accepted"], outcome["pending"], outcome["exit_code"]) == (1, 0, 0)
         assert link.here.known() == 2
+        assert link.run()["sent"] == 0
+
+
+def test_rows_that_meet_a_fault_inside_google_are_sent_again(tmp_path: Path) -> None:
+    """Nothing is wrong with them: left out, they would be missing until somebody asks for a refresh."""
+    with ExitStack() as stack:
+        link = chain("google-grpc", tmp_path, stack, 2)
+        held = link.here.sandbox.store.requests
+        before = set(held)
+        link.run()
+        (request,) = [one for one in held if one not in before][:1]
+        held[request].errors = {table()["processing", "INTERNAL_ERROR"].number: 1}
+        link.here.rest()
+        outcome = link.run()
+        assert (outcome["rejected"], outcome["sent"]) == ({}, 1)
+        link.here.rest()
         assert link.run()["sent"] == 0
 
 

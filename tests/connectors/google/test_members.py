@@ -198,6 +198,18 @@ def test_processing_errors_are_counted_by_reason(world: World, transport: str) -
     assert world.settled(connector, handle, only).rejected == {"NO_CONSENT": 1}
 
 
+def test_a_fault_inside_google_is_no_rejection(world: World, transport: str) -> None:
+    """Rows dropped for it, or for no reason at all, are unknown and so sent again; the others have their outcome."""
+    connector = world.connect(transport)
+    handle = connector.find_or_create(TOP)
+    for errors, numbers in (({13: 2, 5: 1}, (3, 1, 2)), ({13: 6}, (0, 0, 6)), ({}, (6, 0, 0))):
+        receipt = connector.send(handle, batch(Operation.ADD, people(range(6))))
+        world.sandbox.store.requests[receipt.reference].errors = errors
+        settled = world.settled(connector, handle, receipt)
+        assert (settled.accepted, sum(settled.rejected.values()), settled.unknown) == numbers
+        assert ("sent again" in settled.detail) == bool(settled.unknown)
+
+
 def test_an_outcome_that_google_forgot_is_unknown(world: World) -> None:
     connector = world.connect()
     handle = connector.find_or_create(TOP)
