@@ -26,15 +26,16 @@ REASONS = {
     "one_order_share": "{0:.0%} have ordered once ({1:.0%} of all)",
 }
 _HABITS = """
-    WITH seen AS (SELECT customer_id, sum(refunds) > 0 AS refunded FROM {relation} WHERE day <= $as_of GROUP BY 1),
+    WITH sent AS (SELECT DISTINCT customer_id FROM {relation} WHERE day <= $as_of AND refunds > 0),
     lined AS (SELECT customer_id, min(product_category) = max(product_category) AS one_category
-      FROM {lines} WHERE day <= $as_of GROUP BY 1)
+      FROM {lines} WHERE day <= $as_of AND product_category IS NOT NULL GROUP BY 1)
     SELECT s.tier, count(*) AS customers, sum(s.clv) AS clv, avg(s.clv) AS mean_clv, avg(s.frequency + 1) AS mean_orders,
       avg(s.value_to_date) AS mean_spend, avg((s.T - s.recency) * 7) AS days_since_last, avg(s.p_alive) AS mean_p_alive,
-      avg(seen.refunded::INT) AS refund_share,
+      avg((sent.customer_id IS NOT NULL)::INT) AS refund_share,
       avg(lined.one_category::INT) AS one_category_share,
       avg((s.T - s.recency > $gap)::INT) AS long_gap_share, avg((s.frequency = 0)::INT) AS one_order_share
-    FROM scores s JOIN seen USING (customer_id) JOIN lined USING (customer_id) GROUP BY GROUPING SETS ((s.tier), ())"""
+    FROM scores s LEFT JOIN sent USING (customer_id) LEFT JOIN lined USING (customer_id)
+    GROUP BY GROUPING SETS ((s.tier), ())"""
 _LABELS = """
     WITH counted AS (
       SELECT s.tier, o.{column} AS label, sum(o.amount) AS weight FROM {lines} o JOIN scores s USING (customer_id)
