@@ -254,14 +254,41 @@ class Sandbox:
                 members = request.query.get("members", ["1"])[0] != "0"
                 held = {"now": self.clock.now().isoformat(), **self.state(members=members), "requests": self.requests}
                 return Response.of_json(held)
-        body = request.json() if request.body else {}
-        if request.path == "/_sandbox/faults":
-            if body.get("clear"):
-                self.faults.clear()
-            for fault in body.get("faults", [body] if "kind" in body else []):
-                self.faults.add(**fault)
-            return Response.of_json({"ok": True})
-        if request.path == "/_sandbox/clock":
-            self.clock.advance(hours=float(body.get("hours", 0)), seconds=float(body.get("seconds", 0)))
-            return Response.of_json({"now": self.clock.now().isoformat()})
+        try:
+            body = request.json() if request.body else {}
+            if request.path == "/_sandbox/faults":
+                return Response.of_json({"ok": True, "added": self._take_faults(body)})
+            if request.path == "/_sandbox/clock":
+                self.clock.advance(seconds=_seconds(body))
+                return Response.of_json({"now": self.clock.now().isoformat()})
+        except (ValueError, TypeError) as error:  # JSON that is none, too
+            return Response.of_json({"error": str(error)}, 400)
         return Response.of_json({"error": "no such admin call"}, 404)
+
+    def _take_faults(self, body: Any) -> int:
+        """How many faults wait now for their requests: one, a list of them, or {"faults": [...]}, after {"clear": true}."""
+        if isinstance(body, dict) and "faults" not in body:
+            given = [{name: value for name, value in body.items() if name != "clear"}]
+            given = given if given[0] else []
+        else:
+            given = body["faults"] if isinstance(body, dict) else body
+        for one in given:
+            if not isinstance(one, dict) or set(one) - FAULT_KEYS or one.get("kind", "error") not in KINDS:
+                raise ValueError(f"a fault has {', '.join(sorted(FAULT_KEYS))}; its kind is one of {', '.join(KINDS)}")
+        if isinstance(body, dict) and body.get("clear"):
+            self.faults.clear()
+        for one in given:
+            self.faults.add(**one)
+        return len(given)
+
+
+KINDS = ("error", "http", "reset", "lost_reply", "delay")
+FAULT_KEYS = frozenset(("match", "kind", "times", "skip", "detail"))
+PARTS = {"days": 86_400.0, "hours": 3_600.0, "minutes": 60.0, "seconds": 1.0}
+
+
+def _seconds(body: Any) -> float:
+    """How far the clock moves; raises ValueError for what isn't understood."""
+    if not isinstance(body, dict) or not body or set(body) - set(PARTS):
+        raise ValueError(f"the clock moves by {', '.join(PARTS)}")
+    return sum(float(value) * PARTS[name] for name, value in body.items())

@@ -40,7 +40,7 @@ def sandboxes(
             sandbox = registry.platform(name).sandbox()
             saved = state / f"{name}.json" if state else None
             if saved and saved.exists():
-                sandbox.load(json.loads(saved.read_text()))
+                _load(sandbox, saved)
             running[name], addresses[name] = sandbox, sandbox.start((ports or {}).get(name))
         yield running, addresses
     finally:
@@ -49,6 +49,16 @@ def sandboxes(
                 state.mkdir(parents=True, exist_ok=True)
                 sandbox.save(state / f"{name}.json")
             sandbox.stop()
+
+
+def _load(sandbox: Sandbox, saved: Path) -> None:
+    from connectors.errors import ConfigurationError
+
+    try:
+        sandbox.load(json.loads(saved.read_text()))
+    except (ValueError, TypeError, KeyError, AttributeError) as error:
+        remedy = "delete it to begin anew, or give another folder to --state"
+        raise ConfigurationError(f"{saved} is not what a sandbox has kept", remedy=remedy) from error
 
 
 @click.command("sandbox")
@@ -64,7 +74,9 @@ def sandboxes(
 def sandbox_command(only: tuple[str, ...], state: Path | None, campaigns: Path | None, free_ports: bool, as_json: bool) -> int:
     """Serve local stand-ins of the platforms, as strict as the real ones, until stopped (Ctrl-C).
 
-    Each admin address answers GET /_sandbox/state, POST /_sandbox/faults and POST /_sandbox/clock.
+    Each admin address answers GET /_sandbox/state (?members=0: without members), POST /_sandbox/faults, for example
+    {"match": "/users", "kind": "lost_reply", "times": 2} (kinds: error, http, reset, lost_reply, delay; {"clear": true} takes
+    them back), and POST /_sandbox/clock, for example {"hours": 48}.
 
     Example: clvsync sandbox --state /tmp/rehearsal
     """
@@ -87,12 +99,24 @@ def sandbox_command(only: tuple[str, ...], state: Path | None, campaigns: Path |
 
 def _campaigns(file: Path | None) -> dict[str, Any]:
     if file is not None:
-        rows: dict[str, Any] = json.loads(file.read_text())
-        return rows
+        return _rows(file)
     from connectors.demo import world
     from connectors.protocol import utc_now
 
     return world.build(utc_now().date()).campaigns
+
+
+def _rows(file: Path) -> dict[str, Any]:
+    from connectors.errors import ConfigurationError
+
+    try:
+        rows = json.loads(file.read_text())
+    except ValueError:
+        rows = None
+    if not isinstance(rows, dict) or not all(isinstance(one, list) for one in rows.values()):
+        remedy = 'write {"meta": [{"campaign_id": ..., "date": ..., "spend": ...}, ...], ...}'
+        raise ConfigurationError(f"{file} holds no campaign rows by platform", remedy=remedy)
+    return rows
 
 
 def _tell(addresses: dict[str, dict[str, str]], as_json: bool) -> None:
