@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 from datetime import UTC, date, datetime
 from pathlib import Path
@@ -73,6 +74,17 @@ def test_json_says_who_the_customers_are(folder: Path) -> None:
     assert found["movements"] == []  # no run has been kept yet
 
 
+def test_totals_come_with_the_range_in_which_they_will_lie(folder: Path) -> None:
+    found = scored(folder)
+    tiers, whole = found["tiers"], found["total"]
+    for row in (*tiers, whole):
+        assert 0 <= row["clv_low"] < row["clv"] < row["clv_high"]
+    assert whole["clv"] == pytest.approx(sum(row["clv"] for row in tiers))
+    assert whole["clv_high"] < sum(row["clv_high"] for row in tiers)  # what tiers don't share evens out
+    by_stage = [row for row in found["stages"] if row["stage"] != "prospect"]
+    assert all(row["predicted_low"] < row["predicted_clv"] < row["predicted_high"] for row in by_stage)
+
+
 def test_tiers_are_held_and_moves_counted_since_the_last_run(folder: Path) -> None:
     from connectors import scored as core
     from connectors.sources import nobody
@@ -90,6 +102,7 @@ def test_the_console_says_it_in_words(folder: Path) -> None:
     found = CliRunner().invoke(commands, ["score", "--config", str(folder)])
     assert "prospect" in found.stdout
     assert "low tier: " in found.stdout
+    assert re.search(r"All together [\d,]+, 90% sure: [\d,]+ to [\d,]+\. The tiers' ranges don't add up", found.stdout)
 
 
 def test_stages_follow_the_config(folder: Path, tmp_path: Path) -> None:
