@@ -12,7 +12,7 @@ import polars as pl
 from connectors.engine.cells import Cells, Chunk, scattered, together, unique
 from connectors.engine.contact_columns import Contacts, Values
 from connectors.engine.judged import answered
-from connectors.engine.normalise.rule import EMPTY, nothing
+from connectors.engine.normalise.rule import EMPTY, nothing, spread
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -62,16 +62,24 @@ def lines(
             entries = _entries(fields[one.name], values, rules, show=show)
             keyed.setdefault(one.key, []).append(Cells(one.key, one.name, entries, one.owners))
     frame = pl.DataFrame({"row": np.arange(first, first + chunk.rows)})
-    texts = []
     for number, (key, parts) in enumerate(keyed.items()):
         joined = scattered(_joined(together(key, parts[0].name, parts)), chunk.rows)
         frame = frame.with_columns(pl.Series(f"key{number}", joined, dtype=pl.String))
-        opened = pl.lit(json.dumps(key) + ": [")
-        texts.append(pl.concat_str(opened, pl.col(f"key{number}"), pl.lit("]")))
-    inside = pl.concat_str(texts, separator=", ", ignore_nulls=True) if texts else pl.lit("")
-    line = pl.concat_str(pl.lit('{"row": '), pl.col("row").cast(pl.String), pl.lit(', "fields": {'), inside, pl.lit("}}\n"))
+    inside = _inside(frame, [json.dumps(key) + ": [" for key in keyed])
+    line = pl.concat_str(pl.lit('{"row": '), pl.col("row").cast(pl.String), pl.lit(', "fields": {'), *inside, pl.lit("}}\n"))
     found: str = frame.select(line.str.join("")).item()
     return found
+
+
+def _inside(frame: pl.DataFrame, opened: Sequence[str]) -> list[pl.Expr]:
+    """What stands between the braces: of every column that has entries in a row its name and those."""
+    columns = [pl.col(f"key{number}") for number in range(len(opened))]
+    if not any(frame[f"key{number}"].null_count() for number in range(len(opened))):
+        ends = ["", *["], "] * (len(opened) - 1)]
+        parts = [part for end, name, one in zip(ends, opened, columns, strict=True) for part in (pl.lit(end + name), one)]
+        return [*parts, pl.lit("]")] if parts else []
+    texts = [pl.concat_str(pl.lit(name), one, pl.lit("]")) for name, one in zip(opened, columns, strict=True)]
+    return [pl.concat_str(texts, separator=", ", ignore_nulls=True)]
 
 
 def _joined(one: Cells) -> Cells:
@@ -92,22 +100,28 @@ def _entries(field: IdentifierField, values: Values, rules: IdentityRules, *, sh
 
 def _written(field: IdentifierField, answer: Answer, *, show: bool) -> pl.Series:
     settled = answer.settled
-    made = answer.digests if field.hashed else settled.values
-    digests = nothing(len(made)) if settled.digests is None else settled.digests
-    frame = pl.DataFrame({"digest": digests, "made": made, "text": settled.values, "reason": settled.reasons})
-    frame = frame.with_columns(
-        pl.col("digest", "made").replace("", None), reason=pl.when(pl.col("reason") == "").then(None).otherwise("reason")
-    )
-    frame = frame.with_columns(sent=pl.coalesce("digest", "made"), shown=pl.coalesce("digest", "text"))
-    sent = pl.col("sent") if field.hashed else _quoted(frame["sent"])
+    sent, shown = answer.digests if field.hashed else settled.values, settled.values
+    if settled.digests is not None:
+        frame = pl.DataFrame({"digest": settled.digests, "made": sent, "text": shown})
+        frame = frame.with_columns(pl.col("digest").replace("", None))
+        sent, shown = (
+            frame.select(pl.coalesce("digest", "made"))["digest"],
+            frame.select(pl.coalesce("digest", "text"))["digest"],
+        )
+    if (sent == "").any():
+        sent = sent.replace("", None)
     kind = '{"sha256": "' if field.hashed else '{"value": "'
-    parts = [pl.lit(kind), sent, pl.lit('"')]
-    if show:
-        parts += [pl.lit(', "normalised": "'), _quoted(frame["shown"]), pl.lit('"')]
-    good = pl.concat_str(*parts, pl.lit("}"))
-    reasons = frame["reason"].fill_null(EMPTY)
-    bad = pl.concat_str(pl.lit('{"invalid": "'), _quoted(reasons), pl.lit('"}'))
-    return frame.select(pl.when(pl.col("sent").is_not_null()).then(good).otherwise(bad)).to_series()
+    frame = pl.DataFrame(
+        {"sent": sent if field.hashed else _quoted(sent), "shown": _quoted(shown) if show else nothing(len(sent))}
+    )
+    normalised = [pl.lit('", "normalised": "'), pl.col("shown")] if show else []
+    good = frame.select(one=pl.concat_str(pl.lit(kind), pl.col("sent"), *normalised, pl.lit('"}')))["one"]
+    lacking = sent.is_null()
+    if not lacking.any():
+        return good
+    reasons = pl.DataFrame({"why": _quoted(settled.reasons.filter(lacking).replace("", None).fill_null(EMPTY))})
+    bad = reasons.select(one=pl.concat_str(pl.lit('{"invalid": "'), pl.col("why"), pl.lit('"}')))["one"]
+    return spread(bad, lacking).zip_with(lacking, good)
 
 
 def _quoted(texts: pl.Series) -> pl.Series:
