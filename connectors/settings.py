@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
@@ -47,8 +48,9 @@ LOOPBACK = ("127.0.0.1", "localhost", "[::1]", "::1")
 def is_loopback(address: str) -> bool:
     """Whether an address (`http://host:port`, `insecure:host:port`, `host:port`) is on this machine."""
     host = address.removeprefix("insecure:").removeprefix("http://").removeprefix("https://").split("/")[0]
+    host = host.rpartition("@")[2]
     name = host.rpartition(":")[0] if not host.endswith("]") and ":" in host else host
-    return name in LOOPBACK or name.startswith("127.")
+    return name in LOOPBACK or re.fullmatch(r"127(\.[0-9]{1,3}){3}", name) is not None
 
 
 class PredictedValue(Model):
