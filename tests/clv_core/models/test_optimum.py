@@ -8,9 +8,11 @@ import numpy as np
 import pytest
 
 from clv_core.models.base import Floats
-from clv_core.models.optimum import Surface, climb
+from clv_core.models.histories import merge
+from clv_core.models.optimum import Optimum, Secant, Surface, climb, differences, maximise
 from clv_core.models.pareto_likelihood import ParetoLikelihood
 from clv_core.models.pareto_nbd import ParetoNbd
+from tests.clv_core.histories import cdnow
 
 Drawn = Callable[[np.random.Generator], Floats]  # a number per customer
 
@@ -54,6 +56,73 @@ def test_a_ridge_that_rises_without_end_is_left(slope: float) -> None:
     assert found.converged
     assert abs(found.theta[1]) < 1e-3
     assert len(calls) <= 40
+
+
+def valley(theta: Floats) -> tuple[float, Floats]:
+    """A bent hill with its top at (1, 1), and its slope."""
+    x, y = theta
+    bend = y - x**2
+    return -(10.0 * bend**2) - (1.0 - x) ** 2, np.array([40.0 * bend * x + 2.0 * (1.0 - x), -20.0 * bend])
+
+
+def test_a_hessian_from_the_last_one_leads_to_the_same_top_with_fewer_slopes() -> None:
+    real, looks = ParetoLikelihood(merge(*cdnow("sample").times)), [0]
+
+    def slope(theta: Floats) -> tuple[float, Floats]:
+        looks[0] += 1
+        return real.slope(theta)
+
+    def exact(theta: Floats) -> tuple[float, Floats, Floats]:
+        value, gradient = slope(theta)
+        return value, gradient, differences(slope, theta, gradient)
+
+    spent, tops = [], []
+    for surface in (exact, Secant(slope)):
+        looks[0] = 0
+        tops.append(climb(surface, np.log([0.6, 12.0, 0.5, 9.0]), np.full(4, -9.0), np.full(4, 9.0)))
+        spent.append(looks[0])
+    assert spent[1] < 0.8 * spent[0]
+    assert tops[1].value == pytest.approx(tops[0].value, abs=1e-6)
+    np.testing.assert_allclose(tops[1].theta, tops[0].theta, atol=1e-3)
+
+
+def test_a_hessian_that_went_astray_is_made_anew() -> None:
+    surface = Secant(valley)
+    for at in ([0.0, 0.0], [3.0, -2.0], [1.0, 1.001]):
+        theta = np.array(at)
+        hessian = surface(theta)[2]
+        np.testing.assert_allclose(hessian, differences(valley, theta, valley(theta)[1]), rtol=0.4, atol=1e-3)
+
+
+def test_a_corrected_hessian_tells_how_the_gradient_turned() -> None:
+    surface, before, after = Secant(valley), np.array([0.0, 0.5]), np.array([0.05, 0.52])
+    surface(before)
+    turned = surface(after)[2] @ (after - before)
+    np.testing.assert_allclose(turned, valley(after)[1] - valley(before)[1], rtol=1e-9)
+
+
+def two_hills(theta: Floats) -> tuple[float, Floats, Floats]:
+    """A hill at -3, one twice as high at 3, in the first coordinate; the second has its top at 0."""
+    x, y = theta
+    left, right = 5.0 * np.exp(-((x + 3.0) ** 2)), 10.0 * np.exp(-((x - 3.0) ** 2))
+    slope = -2.0 * ((x + 3.0) * left + (x - 3.0) * right)
+    curve = (4.0 * (x + 3.0) ** 2 - 2.0) * left + (4.0 * (x - 3.0) ** 2 - 2.0) * right
+    return float(left + right - y**2), np.array([slope, -2.0 * y]), np.diag([curve, -2.0])
+
+
+@pytest.mark.parametrize(("until_sharp", "top"), [(False, 3.0), (True, -3.0)])
+def test_all_starts_are_climbed_unless_a_sharp_maximum_is_to_end_the_search(until_sharp: bool, top: float) -> None:
+    starts = [np.array([-2.6, 0.5]), np.array([2.6, 0.5])]
+    found = maximise(two_hills, starts, np.full(2, -9.0), np.full(2, 9.0), until_sharp=until_sharp)
+    assert found.theta[0] == pytest.approx(top, abs=1e-3)
+
+
+def test_a_maximum_at_a_bound_or_on_a_plain_is_not_sharp() -> None:
+    free, sharp = np.zeros(2, np.bool_), -np.eye(2)
+    assert Optimum(np.zeros(2), 0.0, sharp, free, True).sharp
+    assert not Optimum(np.zeros(2), 0.0, sharp, np.array([True, False]), True).sharp
+    assert not Optimum(np.zeros(2), 0.0, np.diag([-1.0, -0.01]), free, True).sharp
+    assert not Optimum(np.zeros(2), 0.0, sharp, free, False).sharp
 
 
 def orders(customers: int, pace: Drawn, stays: Drawn, seed: int = 4) -> tuple[Floats, Floats, Floats]:
