@@ -71,6 +71,10 @@ MIGRATIONS: tuple[str, ...] = (
     ALTER TABLE audiences ADD COLUMN seen TEXT NOT NULL DEFAULT '';
     """,
     "",  # the digests of rows, which are put on after every change of tables
+    """
+    CREATE TABLE sizes (audience INTEGER NOT NULL, day TEXT NOT NULL, remote_id TEXT NOT NULL, members INTEGER NOT NULL,
+        lower INTEGER NOT NULL, PRIMARY KEY (audience, day));
+    """,
 )
 
 

@@ -142,7 +142,7 @@ class Ledger:
             mine = "SELECT id FROM deliveries WHERE audience = ?"
             for table in ("batches", "phases"):
                 connection.execute(f"DELETE FROM {table} WHERE delivery IN ({mine})", (audience["id"],))
-            for table in ("deliveries", "lookalikes"):
+            for table in ("deliveries", "lookalikes", "sizes"):
                 connection.execute(f"DELETE FROM {table} WHERE audience = ?", (audience["id"],))
             connection.execute("DELETE FROM audiences WHERE id = ?", (audience["id"],))
         self.sweep()

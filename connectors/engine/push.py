@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from connectors import events
-from connectors.engine import everywhere
+from connectors.engine import everywhere, sizes
 from connectors.engine.courier import Courier
 from connectors.engine.deliveries import open_delivery
 from connectors.engine.erased import settle_tombstones
@@ -169,7 +169,7 @@ class Pusher:
         if item.request.holdout:
             keep_holdout(self.ledger, item.request.key, item.request.holdout, self.now())
         outcome.update(item.row())
-        outcome["notes"] += open_still
+        outcome["notes"] += [*open_still, *self._size(item, status)]
         if handle is not None:
             outcome["notes"] += rename(self.ledger, item, handle, self.now())
         if item.guardrails and not self._forced(item):
@@ -188,6 +188,15 @@ class Pusher:
             status = connector.status(handle) if handle is not None and handle.remote_id else None
         self._remember(item)
         self._finish(item, handle, status, outcome)
+
+    def _size(self, item: PlannedAudience, status: AudienceStatus | None) -> list[str]:
+        """A note where the platform seems to have lost members; what it says of the size today is kept."""
+        row = self.ledger.audience(item.place)
+        if row is None or status is None:
+            return []
+        sizes.note(self.ledger, row, status, self.now())
+        told = sizes.fell(self.ledger, row, status)
+        return [told] if told else []
 
     def _remember(self, item: PlannedAudience) -> None:
         """Nothing: the ledger knows what the source held; what went missing while nothing was to be sent is not forgotten."""

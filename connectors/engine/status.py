@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from connectors.engine.deliveries import open_delivery
 from connectors.engine.erased import still_held
 from connectors.engine.holdout import holdouts
+from connectors.engine.sizes import fell
 from connectors.errors import SyncError
 from connectors.protocol import AudienceHandle, AudienceSpec, AudienceState
 
@@ -108,7 +109,7 @@ def _audience(ledger: Ledger, row: dict[str, Any], asked: _Asked) -> dict[str, A
     except SyncError as error:
         return {**line, "detail": str(error)}
     told = {"state": found.state.value, "size_lower": found.lower, "size_upper": found.upper, "match_rate": found.match_rate}
-    return {**line, **told, "detail": found.detail, "drift": _drift(line["members"], found)}
+    return {**line, **told, "detail": found.detail, "drift": _drift(line["members"], found) or fell(ledger, row, found)}
 
 
 def _drift(members: int, found: AudienceStatus) -> str:
