@@ -25,6 +25,7 @@ from clv_core.metrics import decile_table, metrics
 from clv_core.mixing import BLEND, anchor, best_basket, lean_trials, mix, predictions_of, worth_of
 from clv_core.models.base import CannotFitError
 from clv_core.score_settings import LEARNER, ORDER_MODELS, ScoreSettings
+from clv_core.silences import silences, told_of
 from clv_core.trials import Trial, learn, trials
 from clv_core.windows import begun, sampled, snapshot
 
@@ -81,7 +82,9 @@ def choose(t: Transactions, as_of: date, settings: ScoreSettings, *, features: p
     features = dated(features)
     order_models = tuple(name for name in ORDER_MODELS if name in settings.candidates)
     some = sampled(t, settings.choice_customers)
-    tried, warnings = trials(some, as_of, settings, order_models)
+    quiet = silences(some, as_of)
+    tried, warnings = trials(some, as_of, settings, order_models, quiet)
+    warnings += told_of(quiet)
     if not tried:
         last = order_models[-1]
         only = Blend({last: 1.0}, last)
@@ -100,7 +103,8 @@ def choose(t: Transactions, as_of: date, settings: ScoreSettings, *, features: p
     blend, model = mix(tried, best, baskets, worth, settings)
     latest = snapshot(some, as_of)
     models = _models(latest, order_models)
-    further = _aging(some, latest, tried, models, settings)
+    # Lives that a closure interrupted follow no law of ageing.
+    further = {} if quiet else _aging(some, latest, tried, models, settings)
     predictions = [predictions_of(one, baskets, best, blend) for one in tried]
     leaning = lean_trials(tried, predictions, (best, baskets[best]), settings) if model == BLEND else 0.0
     levels = fit_levels([one.window for one in tried], predictions, float(latest.T.max(initial=0.0)), settings.horizon_weeks)
@@ -108,7 +112,7 @@ def choose(t: Transactions, as_of: date, settings: ScoreSettings, *, features: p
     told = [(predicted, one) for predicted, one in told if (best, baskets[best]) in one.forecasts]
     return Choice(
         as_of, model, best, baskets[best], blend, leaning,
-        levels={name: Level(one.factor * further.get(name, further.get(best, 1.0)), one.error) for name, one in levels.items()},
+        levels={name: Level(one.factor * further.get(name, further.get(best, 1.0))) for name, one in levels.items()},
         baskets=baskets, learner=learner, models=models if some is t else {},
         misfit=hindsight(told, (best, baskets[best]), begun(some, as_of), as_of, settings),
         **_judged(told, (best, baskets[best]), levels[model]),

@@ -46,7 +46,7 @@ def silences(t: Transactions, as_of: date) -> list[Silence]:
     return [Silence(before, after) for before, after in found]
 
 
-def told(found: list[Silence]) -> list[str]:
+def told_of(found: list[Silence]) -> list[str]:
     """A sentence about silences, and what to do; nothing when there are none."""
     if not found:
         return []

@@ -15,10 +15,10 @@ from clv_core.heuristics import past_spend, rfm
 from clv_core.models.base import CannotFitError
 from clv_core.models.early_life import EarlyLife, Lesson
 from clv_core.models.steady_rate import SteadyRate
-from clv_core.silences import silences, told
 from clv_core.windows import Window, inner_windows, snapshot
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from datetime import date
 
     import pyarrow as pa
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from clv_core.basket import Basket
     from clv_core.models.base import OrderModel
     from clv_core.score_settings import ScoreSettings
+    from clv_core.silences import Silence
     from clv_core.transactions import Transactions
     from clv_core.windows import Snapshot
 
@@ -73,12 +74,14 @@ def rules_of_thumb(s: Snapshot) -> dict[str, Floats]:
 
 
 def trials(
-    t: Transactions, as_of: date, settings: ScoreSettings, order_models: tuple[str, ...]
+    t: Transactions, as_of: date, settings: ScoreSettings, order_models: tuple[str, ...], quiet: Sequence[Silence] = ()
 ) -> tuple[list[Trial], list[str]]:
-    """The inner windows with the forecasts of all order models and baskets, and what could not be fitted."""
+    """The inner windows with the forecasts of all order models and baskets, and what could not be fitted.
+
+    Windows that fall into one of the silences in `quiet` are left out.
+    """
     out: list[Trial] = []
-    quiet = silences(t, as_of)
-    warnings = told(quiet)
+    warnings: list[str] = []
     for one in inner_windows(t, as_of, settings.horizon_days, quiet):
         trial = Trial(one)
         refused: dict[str, list[str]] = {}
