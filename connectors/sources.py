@@ -5,6 +5,7 @@ from __future__ import annotations
 import glob
 import logging
 import re
+from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -55,7 +56,7 @@ def contact_book(source: TableSource | None, folder: Path, ledger: Ledger, work:
 
     if source is None:
         return book_of(nobody(), work, ledger)
-    connection, rows, relation = _contact_rows(source, folder)
+    connection, rows, relation = _contact_rows(source, folder, once=True)
     with duckdb.connect() as gathering:
 
         def gathered(found: pa.Table) -> pa.Table:
@@ -84,8 +85,10 @@ def _numbered(reader: pa.RecordBatchReader, schema: pa.Schema) -> Iterator[pa.Re
         start += batch.num_rows
 
 
-def _contact_rows(source: TableSource, folder: Path) -> tuple[duckdb.DuckDBPyConnection, ContactRows, str]:
-    connection, relation = _open(source, folder)
+def _contact_rows(
+    source: TableSource, folder: Path, *, once: bool = False
+) -> tuple[duckdb.DuckDBPyConnection, ContactRows, str]:
+    connection, relation = _open(source, folder, once=once)
     types = {name: kind for name, kind, *_ in connection.execute(f"DESCRIBE {relation}").fetchall()}
     names = _match(types, CONTACTS, source, needed=("customer_id",))
     csv_lists = bool(source.path) and data_suffix(Path(str(source.path))) in (".csv", ".tsv", ".txt")
@@ -153,12 +156,14 @@ def orders(source: TableSource, folder: Path) -> Path | pa.Table:
     return _arrow(connection, f"SELECT * FROM {relation}")
 
 
-def _open(source: TableSource, folder: Path) -> tuple[duckdb.DuckDBPyConnection, str]:
+def _open(source: TableSource, folder: Path, *, once: bool = False) -> tuple[duckdb.DuckDBPyConnection, str]:
+    """A connection and the relation of the source's rows; `once`: they are read a single time, and need not fit in memory."""
     import duckdb
 
     connection = duckdb.connect(config={"autoinstall_known_extensions": "false"})
     if source.path is None:
-        connection.register("queried", _query(source, folder))
+        queried = _query(source, folder)
+        connection.register("queried", queried if once or not hasattr(queried, "read_all") else queried.read_all())
         return connection, "queried"
     path = str(_file(source, folder)).replace("'", "''")
     suffix = data_suffix(Path(path))
@@ -192,6 +197,7 @@ def _names(columns: Mapping[str, tuple[str, ...]]) -> set[str]:
 
 
 def _query(source: TableSource, folder: Path) -> Any:
+    """The rows of the source's query: a table, or a reader of one."""
     database, sql = str(source.database), str(source.sql)
     if database.startswith(("env:", "file:")):
         return _warehouse(reveal(database, field="database"), sql, source)
@@ -203,8 +209,7 @@ def _query(source: TableSource, folder: Path) -> Any:
     if path.suffix in (".sqlite", ".sqlite3", ".db"):
         return _sqlite(path, sql, source)
     try:
-        with duckdb.connect(str(path), read_only=True) as connection:
-            return connection.sql(sql).to_arrow_table()
+        return duckdb.connect(str(path), read_only=True).sql(sql).to_arrow_reader(BATCH_ROWS)
     except duckdb.Error as error:
         raise ConfigurationError(f"the query failed: {str(error).splitlines()[0][:200]}", place=_place(source)) from None
 
@@ -212,14 +217,32 @@ def _query(source: TableSource, folder: Path) -> Any:
 def _sqlite(path: Path, sql: str, source: TableSource) -> Any:
     import sqlite3
 
-    import pandas as pd
     import pyarrow as pa
 
     try:
-        with sqlite3.connect(f"file:{path}?mode=ro", uri=True) as connection:
-            return pa.Table.from_pandas(pd.read_sql_query(sql, connection, dtype=str), preserve_index=False)
-    except (sqlite3.Error, pd.errors.DatabaseError) as error:
+        connection = sqlite3.connect(f"file:{path}?mode=ro", uri=True, check_same_thread=False)
+        cursor = connection.execute(sql)
+    except sqlite3.Error as error:
         raise ConfigurationError(f"the query failed: {str(error)[:200]}", place=_place(source)) from None
+    schema = pa.schema([(str(one[0]), pa.string()) for one in cursor.description])
+
+    def batches() -> Iterator[pa.RecordBatch]:
+        with closing(connection):
+            try:
+                while rows := cursor.fetchmany(BATCH_ROWS):
+                    columns = [pa.array(map(_text, column), pa.string()) for column in zip(*rows, strict=True)]
+                    yield pa.RecordBatch.from_arrays(columns, schema=schema)
+            except sqlite3.Error as error:
+                raise ConfigurationError(f"the query failed: {str(error)[:200]}", place=_place(source)) from None
+
+    return pa.RecordBatchReader.from_batches(schema, batches())
+
+
+def _text(value: Any) -> str | None:
+    """A value of SQLite as text; a whole number stays one, also in a column where other rows have none."""
+    if isinstance(value, bytes):
+        return value.decode("utf-8", "replace")
+    return None if value is None else str(value)
 
 
 def _warehouse(url: str, sql: str, source: TableSource) -> Any:

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import json
+import sqlite3
 import tempfile
+from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import duckdb
 import pyarrow as pa
 import pytest
 from hypothesis import given, settings
@@ -125,3 +128,19 @@ def test_parts_hold_all_rows_whatever_their_order(ids: list[str], held: int, cut
 def test_a_customers_part_is_the_same_for_good() -> None:
     """The first six bits of the XXH3 of the id, as they were when the first files were written."""
     assert parts_of(pa.array(["a", "b"])).tolist() == [16629034431890738719 >> 58, 6294355645245719615 >> 58]
+
+
+@pytest.mark.parametrize("database", ["shop.sqlite", "shop.duckdb"])
+def test_a_query_is_read_once_and_in_batches(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, database: str) -> None:
+    monkeypatch.setattr(sources, "BATCH_ROWS", 7)
+    connect: Any = sqlite3.connect if database.endswith("sqlite") else duckdb.connect
+    with closing(connect(str(tmp_path / database))) as connection:
+        connection.execute("CREATE TABLE people AS SELECT 1 AS customer_id, 'Oslo' AS city")
+        for number in range(2, 40):
+            connection.execute(f"INSERT INTO people VALUES ({number}, NULL)")
+        connection.commit()
+    source = TableSource(database=database, sql="SELECT customer_id, city FROM people")
+    found, ledger = book(source, tmp_path)
+    assert completed(found.table()).to_pylist() == sources.contacts(source, tmp_path).to_pylist()
+    assert found.table().num_rows == 39
+    ledger.close()

@@ -216,3 +216,21 @@ def test_contacts_of_several_files_must_have_their_columns_in_one_order(tmp_path
     (tmp_path / "c-2.csv").write_text("customer_id,first_name,email\n2,Bob,b@example.com\n")
     with pytest.raises(ConfigurationError, match=r"the first line of c-2.csv is unlike that of c-1.csv \(export both"):
         sources.contacts(source, tmp_path)
+
+
+def test_whole_numbers_of_sqlite_stay_whole_where_other_rows_have_none(tmp_path: Path) -> None:
+    with closing(sqlite3.connect(tmp_path / "shop.sqlite")) as connection, connection:
+        connection.execute("CREATE TABLE people (customer_id INTEGER, postal_code INTEGER)")
+        connection.executemany("INSERT INTO people VALUES (?, ?)", [(1, 94043), (2, None)])
+    found = sources.contacts(TableSource(database="shop.sqlite", sql="SELECT * FROM people"), tmp_path).to_pylist()
+    assert [(row["customer_id"], row["postal_code"]) for row in found] == [("1", "94043"), ("2", None)]
+
+
+def test_a_query_that_fails_among_the_rows_says_so(tmp_path: Path) -> None:
+    with closing(sqlite3.connect(tmp_path / "shop.sqlite")) as connection, connection:
+        connection.execute("CREATE TABLE people (customer_id INTEGER)")
+        connection.executemany("INSERT INTO people VALUES (?)", [(1,), (-9223372036854775808,)])
+    with pytest.raises(ConfigurationError, match="the query failed: integer overflow"):
+        sources.contacts(
+            TableSource(database="shop.sqlite", sql="SELECT abs(customer_id) AS customer_id FROM people"), tmp_path
+        )
