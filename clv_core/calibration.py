@@ -22,10 +22,9 @@ STRETCHED = 0.15  # per doubling of what is predicted relative to the history: b
 
 @dataclass(frozen=True, slots=True)
 class Level:
-    """The factor on predictions, and the standard error of its log (sampling and disagreement between windows)."""
+    """The factor on predictions; how far totals may be off after it is misfit.py's to say."""
 
     factor: float = 1.0
-    error: float = 0.25
 
 
 def fit_level(trials: Sequence[tuple[Floats, Floats]], year_ago: Sequence[bool] = (), unlike: Sequence[float] = ()) -> Level:
@@ -50,11 +49,9 @@ def fit_level(trials: Sequence[tuple[Floats, Floats]], year_ago: Sequence[bool] 
     share = _shares(np.asarray(logs), np.asarray(errors) ** 2 + apart, seasons)
     mean = float(share @ np.asarray(logs))
     sampling = float(share @ np.asarray(errors))
-    between = float(share @ (np.asarray(logs) - mean) ** 2)
     # A noisy ratio is drawn towards 1: a handful of buyers must not double everybody's value.
     trusted = 1.0 / (1.0 + (sampling / USUAL) ** 2)
-    factor = round(float(np.clip(np.exp(trusted * mean), *BOUNDS)), 6)
-    return Level(factor, round(float(np.sqrt(sampling**2 + between + 0.05**2)), 6))  # the order of rows moves last bits
+    return Level(round(float(np.clip(np.exp(trusted * mean), *BOUNDS)), 6))  # the order of rows moves last bits
 
 
 def fit_levels(

@@ -79,13 +79,6 @@ def test_level_brings_totals_together_and_shrinks_what_is_noise() -> None:
     assert fit_level([(np.zeros(5), real[:5])]) == Level()
 
 
-def test_windows_that_disagree_widen_the_error() -> None:
-    real = np.random.default_rng(4).gamma(1, 10, 50_000)
-    agree = fit_level([(real / 2, real), (real / 2, real)])
-    differ = fit_level([(real / 3, real), (real, real)])
-    assert differ.error > 2 * agree.error
-
-
 def test_a_value_that_the_order_model_has_no_room_for_keeps_a_sane_spread() -> None:
     """A blend may value someone the order model holds for gone: they are then taken to be there, not to order by millions."""
     model, basket = ParetoNbd.of({"r": 1.0, "alpha": 6.0, "s": 18.0, "beta": 600.0}), CredibilityBasket(20.0, 100.0, 0.0)

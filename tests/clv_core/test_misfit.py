@@ -69,6 +69,11 @@ def test_windows_without_error_narrow_the_prior_and_further_horizons_widen() -> 
         assert getattr(learn([], 2.0), name) == pytest.approx(2 * getattr(unknown, name), rel=1e-4)
 
 
+def test_windows_that_disagree_widen_the_level() -> None:
+    agree = learn([seen(0.0, 0.0, 0.0)] * 2, 1.0)
+    assert learn([seen(0.5, 0.0, 0.0), seen(-0.5, 0.0, 0.0)], 1.0).level > 3 * agree.level
+
+
 def test_the_order_of_rows_changes_nothing() -> None:
     shuffled = np.random.default_rng(7).permutation(6000)
     assert learn([seen(0.1, 0.2, 0.3, shuffled)], 1.0) == learn([seen(0.1, 0.2, 0.3)], 1.0)
