@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from connectors import (
     clicks,
     contacts,
+    disk,
     events,
     experiments,
     newcomers,
@@ -74,13 +75,14 @@ class Judged:
 @dataclass
 class Outcome:
     """What a command did. `summary`: see scored.summary; `plan`, `audiences`: a dict per platform, account and audience;
-    `unreachable`: what is left on accounts that config no longer has, see Plan; `signals`: a dict per account that gets
-    predicted values; `written_back`: see writeback.write."""
+    `left_out`: customers in no audience at all, by reason; `unreachable`: what is left on accounts that config no longer has,
+    see Plan; `signals`: a dict per account that gets predicted values; `written_back`: see writeback.write."""
 
     exit_code: int = 0
     summary: dict[str, Any] = field(default_factory=dict)
     plan: list[dict[str, Any]] = field(default_factory=list)
     audiences: list[dict[str, Any]] = field(default_factory=list)
+    left_out: dict[str, int] = field(default_factory=dict)
     unreachable: list[dict[str, Any]] = field(default_factory=list)
     signals: list[dict[str, Any]] = field(default_factory=list)
     written_back: dict[str, Any] = field(default_factory=dict)
@@ -129,9 +131,9 @@ def plan(
     with _opened(settings, now, platforms) as (ledger, accounts), ledger.run("plan", now()) as number:
         judged = judge(settings, Archive.of(settings).start(now()), ledger, now=now, shown=shown)
         with planned(settings, judged, ledger, accounts, now=now, shown=shown, only=audiences) as made:
-            rows, unreachable = made.rows(), made.unreachable
+            rows, unreachable, left_out = made.rows(), made.unreachable, dict(made.dropped)
         ledger.end_run(number, now(), 0, {})
-    outcome = Outcome(summary=judged.summary, plan=rows, unreachable=unreachable, refusals=judged.refusals)
+    outcome = Outcome(summary=judged.summary, plan=rows, unreachable=unreachable, left_out=left_out, refusals=judged.refusals)
     _left_out(outcome, settings, platforms)
     return outcome
 
@@ -306,7 +308,7 @@ def _send(
         outcome.plan = made.rows()
         shown("sending to the platforms", 0, 0)
         sent = pushing.push(made, ledger, now=now, progress=shown, force=force)
-        outcome.audiences, outcome.unreachable = sent.audiences, made.unreachable
+        outcome.audiences, outcome.unreachable, outcome.left_out = sent.audiences, made.unreachable, dict(made.dropped)
         outcome.exit_code = worst([sent.exit_code, int(any(one["must_leave"] for one in made.unreachable))])
         paperwork.keep_match(Archive.of(settings).runs()[-1], made)
         if judged.refusals and not force:
@@ -345,19 +347,22 @@ def _opened(settings: Settings, now: Clock, platforms: Sequence[str] = ()) -> It
     for name, why in _broken(settings, platforms).items():
         events.tell("platform left out", wrong=True, platform=name, detail=str(why))
     usual = os.umask(0o077)  # whatever any library writes into the state folder is owner-only
-    ledger = open_ledger(
-        settings.state,
-        translate.encryption_key(settings),
-        old=translate.encryption_key(settings, "old_encryption_key"),
-        also=lambda old, key: remains.reseal(settings.state, old, key),
-    )
     try:
-        yield ledger, accounts
+        with disk.watched(settings.state):
+            ledger = open_ledger(
+                settings.state,
+                translate.encryption_key(settings),
+                old=translate.encryption_key(settings, "old_encryption_key"),
+                also=lambda old, key: remains.reseal(settings.state, old, key),
+            )
+            try:
+                yield ledger, accounts
+            finally:
+                ledger.close()
+                contacts.drop(settings)
     finally:
         for account in accounts:
             account.connector.close()
-        ledger.close()
-        contacts.drop(settings)
         os.umask(usual)
 
 

@@ -6,7 +6,8 @@ import os
 from typing import TYPE_CHECKING, Any
 
 from connectors import claims, scored, sources, suppression, writeback
-from connectors.columns import SEVERAL
+from connectors.columns import CONSENTS, SEVERAL
+from connectors.engine.consent import BLANK, DENIED, GRANTED
 from connectors.protocol import Check
 
 if TYPE_CHECKING:
@@ -40,11 +41,27 @@ def contacts(held: pa.Table, checked: Transactions | None) -> list[Check]:
     detail = f"{held.num_rows:,} people" + (f"; filled: {', '.join(parts)}" if parts else "; none has any identifier")
     detail += f"; {left_out:,} rows without customer_id were left out" if (left_out := sources.nameless(held)) else ""
     found = [Check("contacts", bool(held.num_rows and parts), detail, "" if parts else "map your columns in sources.yaml")]
+    found += _unreadable(held)
     if checked is not None and held.num_rows:
         found.append(_known(held, checked))
     if held.num_rows and not any(_filled(held, name) for name in SOURCES_KNOWN):
         remedy = "give contacts source_campaign_id, click ids or utm_source and utm_campaign, or platform_orders"
         found.append(Check("sources of customers", True, "nothing tells where customers came from", remedy))
+    return found
+
+
+def _unreadable(held: pa.Table) -> list[Check]:
+    """Consent in words that nobody can read, which count as refusals: those people are sent nowhere."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    known, found = pa.array([*GRANTED, *DENIED, *BLANK]), []
+    for name in CONSENTS[:2]:
+        words = pc.utf8_lower(pc.utf8_trim_whitespace(held[name].drop_null()))
+        strange = words.filter(pc.invert(pc.is_in(words, known)))
+        if len(strange):
+            detail = f"{len(strange):,} values can't be read and count as refusals"
+            found.append(Check(name, True, detail, "write granted or denied, or leave it empty"))
     return found
 
 

@@ -9,7 +9,7 @@ import click
 
 from connectors.commands.output import config_option, emit, json_option, progress, say, show_audiences
 from connectors.commands.scoring import Day
-from connectors.commands.troubles import guardrails, troubles
+from connectors.commands.troubles import guardrails, left_out, troubles
 
 if TYPE_CHECKING:
     from datetime import date
@@ -41,10 +41,11 @@ def plan_command(audiences: tuple[str, ...], platforms: tuple[str, ...], folder:
         found = job.plan(config.load(folder), shown=shown, audiences=audiences, platforms=platforms)
     if as_json:
         gate = list(found.refusals)
-        emit({"audiences": found.plan, "unreachable": found.unreachable, "gate": gate, "notes": found.notes})
+        left = {"left_out": found.left_out, "unreachable": found.unreachable}
+        emit({"audiences": found.plan, **left, "gate": gate, "notes": found.notes})
     else:
         show_audiences("Plan", found.plan, PLAN)
-        for line in guardrails(found.plan, found.refusals):
+        for line in [*left_out(found), *guardrails(found.plan, found.refusals)]:
             click.echo(line)
         _tell_unreachable(found)
         for row in found.plan:
@@ -148,6 +149,8 @@ def _tell(found: Outcome, as_json: bool) -> int:
     if found.summary:
         click.echo(f"{found.summary['customers']:,} customers scored as of {found.summary['as_of']}, {found.summary['model']}.")
     show_audiences("Audiences", found.audiences, SENT)
+    for line in left_out(found):
+        click.echo(line)
     for line in [*guardrails(found.audiences, found.refusals), *troubles(found)]:
         say(line)
     for row in found.audiences:
@@ -198,6 +201,7 @@ def _document(found: Outcome) -> dict[str, Any]:
         "plan": found.plan,
         "notes": found.notes,
         "audiences": found.audiences,
+        "left_out": found.left_out,
         "unreachable": found.unreachable,
         "signals": found.signals,
         "written_back": found.written_back,

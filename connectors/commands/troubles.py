@@ -14,6 +14,13 @@ _NUMBER = re.compile(r" \[(?:request|trace) [^\]]*\]")
 """The platform's number of a call: in the log and in --json, for its support; here it would tell equal things apart."""
 
 
+def left_out(found: Outcome) -> list[str]:
+    """How many customers are in no audience, and why; nothing when everybody may be sent."""
+    from connectors.engine.page.words import reasons
+
+    return [f"In no audience: {reasons(found.left_out)}."] if any(found.left_out.values()) else []
+
+
 def guardrails(audiences: Sequence[Mapping[str, Any]], refusals: Sequence[str] = ()) -> list[str]:
     """What stops audiences, with their names: `stopped: meta tier_high, google winback: the source ends 9 days ago, ...`.
 

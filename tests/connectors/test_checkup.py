@@ -128,6 +128,17 @@ def test_contacts_of_other_customers_are_found(shop: Shop, tmp_path: Path) -> No
     assert "none has any identifier" in shop.check()["contacts"]["detail"]
 
 
+def test_consent_that_nobody_can_read_is_a_hint(shop: Shop, tmp_path: Path) -> None:
+    head = "customer_id,email,consent_ad_user_data,consent_ad_personalization\n"
+    rows = "1,a@example.com,Subscribed,granted\n2,b@example.com, OUI ,\n3,c@example.com,Yes,0\n"
+    (tmp_path / "data" / "contacts.csv").write_text(head + rows)
+    found = shop.check()
+    assert found["consent_ad_user_data"]["ok"]
+    assert found["consent_ad_user_data"]["detail"] == "2 values can't be read and count as refusals"
+    assert "granted or denied" in found["consent_ad_user_data"]["remedy"]
+    assert "consent_ad_personalization" not in found
+
+
 def test_a_stale_source_an_empty_table_and_orders_of_another_shop_are_found(shop: Shop, tmp_path: Path) -> None:
     shop.change("sources", as_of="2026-06-30", suppression={"path": "../data/none.csv"},
                 platform_orders={"path": "../data/reported.csv"})  # fmt: skip

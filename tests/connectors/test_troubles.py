@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from connectors.commands.troubles import guardrails, troubles
+from connectors.commands.troubles import guardrails, left_out, troubles
 from connectors.job import Outcome
 
 EXPIRED = "meta 190/463: access token expired (make a new system-user token)"
@@ -52,3 +52,9 @@ def test_a_guardrail_is_said_once_with_all_that_it_stops() -> None:
     assert guardrails(lines, [gate]) == [f"stopped: meta seed, meta winback: model gate: {gate}"]
     assert guardrails([line("all")], [gate]) == [f"model gate: {gate}"], "told also when nothing was to be sent"
     assert guardrails([line("all", guardrail="too small", forced=True)]) == ["sent all the same: meta all: too small"]
+
+
+def test_it_is_said_who_may_not_be_sent_and_why() -> None:
+    found = Outcome(left_out={"consent_missing": 855, "do_not_sell": 422, "consent_denied": 2829})
+    assert left_out(found) == ["In no audience: 4,106 (consent denied 2,829, consent missing 855, do not sell 422)."]
+    assert left_out(Outcome(left_out={"do_not_sell": 0})) == []
