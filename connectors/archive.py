@@ -9,14 +9,13 @@ import json
 import os
 import shutil
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from connectors import tables, translate
 
 if TYPE_CHECKING:
     from collections.abc import Collection
-    from datetime import datetime
     from pathlib import Path
 
     import pyarrow as pa
@@ -112,9 +111,15 @@ class Archive:
                 shutil.rmtree(old.folder)
         for part in self.folder.glob("*/.*"):
             part.unlink()
-        run = Run(self.folder / now.strftime(STAMP), self._key)
+        run = Run(self.folder / self._next(now).strftime(STAMP), self._key)
         run.folder.mkdir(mode=0o700)
         return run
+
+    def _next(self, now: datetime) -> datetime:
+        """Now, or just after the newest run where the clock was put back since: later runs have later names."""
+        names = [one.id for one in self.runs()]
+        latest = datetime.strptime(names[-1], STAMP).replace(tzinfo=now.tzinfo) if names else now
+        return now if not names or latest < now else latest + timedelta(microseconds=1)
 
     def runs(self) -> list[Run]:
         """All runs that left a record."""
