@@ -36,6 +36,7 @@ if TYPE_CHECKING:
 
 Floats = NDArray[np.float64]
 BOOTSTRAP_CUSTOMERS = 50_000
+REMEDY = "`clvsync backtest` tells more; what is accepted is set under gate in model.yaml"
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,17 +103,18 @@ def gate(result: Backtest, rules: GateRules) -> GateResult:
             past = next(one for one in result.models if one["model"] == "past_spend")
             reasons.append(
                 f"{row['model']} captures {row['top20_capture']:.1%} of later spend in its top 20%, past spend alone "
-                f"{past['top20_capture']:.1%}: worse beyond noise"
+                f"{past['top20_capture']:.1%}: worse beyond noise ({REMEDY})"
             )
     if np.isnan(row["bias"]):
         reasons.append(
-            f"nobody spent anything, net of refunds, in the {result.horizon_days} days after {result.split}: no way to judge"
+            f"nobody spent anything, net of refunds, in the {result.horizon_days} days after {result.split}: no way to judge "
+            "(give later orders, or a shorter horizon_days in model.yaml)"
         )
     elif not rules.total_low <= row["bias"] <= rules.total_high:
         low, high = row["intervals"].get("bias", (row["bias"], row["bias"]))
         reasons.append(
             f"{row['model']} predicted {row['bias']:.2f} of the realised total (chance: {low:.2f} to {high:.2f}); "
-            f"the gate allows {rules.total_low:g} to {rules.total_high:g}"
+            f"the gate allows {rules.total_low:g} to {rules.total_high:g} ({REMEDY})"
         )
     return GateResult(not reasons, tuple(reasons))
 

@@ -140,10 +140,12 @@ def test_gate_reasons(tested: Backtest) -> None:
     assert not wrong_level.passed
     low, high = row["intervals"]["bias"]
     assert f"{row['bias']:.2f} of the realised total (chance: {low:.2f} to {high:.2f})" in wrong_level.reasons[0]
+    assert "set under gate in model.yaml" in wrong_level.reasons[0]
     worse = {**row, "versus_past_spend": {"top20_capture": [-0.2, -0.1]}}
     table = [worse if one is row else one for one in tested.models]
     closed = gate(replace(tested, models=table), GateRules(total_low=0.1, total_high=10))
     assert "past spend" in closed.reasons[0]
+    assert "set under gate in model.yaml" in closed.reasons[0]
     assert gate(replace(tested, models=table), GateRules(total_low=0.1, total_high=10, compare_top20=False)).passed
 
 
@@ -245,6 +247,7 @@ def test_a_base_without_repeat_buyers_falls_back_and_stops_at_the_gate() -> None
     closed = gate(found, GateRules())
     assert not closed.passed
     assert "nobody spent" in closed.reasons[0]
+    assert "give later orders, or a shorter horizon_days" in closed.reasons[0]
 
 
 def test_young_cohorts_are_backtested_with_what_can_be_fitted() -> None:
