@@ -37,12 +37,11 @@ def beta_geometric(A: Floats, h: Floats, a: float, c: Floats) -> tuple[Floats, F
     none, pairs = without_drop_out(A, h)
     if a == 0.0:
         return none, pairs
-    mean = h * expected_purchases(A + 1.0, h, a, c + 1.0)
     nodes, weights = roots_legendre(NODES)
     width = 0.5 * np.log1p(h)
-    for node, weight in zip(nodes, weights, strict=True):
-        logs = width * (1.0 + node)
-        mean -= weight * width * np.exp(logs) * expected_purchases(A + 1.0, np.expm1(logs), a, c + 1.0)
+    logs = width * (1.0 + nodes[:, None])
+    bought = expected_purchases(A + 1.0, np.vstack([np.expm1(logs), h]), a, c + 1.0)
+    mean = h * bought[-1] - np.einsum("un,un->n", weights[:, None] * width * np.exp(logs), bought[:-1])
     return none, np.maximum(2.0 * A * c / (a + c) * mean, 0.0)
 
 

@@ -21,37 +21,46 @@ if TYPE_CHECKING:
 
 SERIES_BELOW = 0.9  # of h / (1 + h): above it the series is long, so the integral is summed instead
 NODES = 256  # of that sum
+ROWS = 128  # so many rows with all their nodes stay in the cache
+LEAST = 1e-280  # chance of leaving: a smaller one changes nothing
 DISCOUNT_NODES = 24
 
 
 def expected_purchases(A: Floats, h: Floats, a: float, c: Floats) -> Floats:
-    """Expected purchases within `h`, elementwise; A, h and c have one shape. a = 0 means that nobody leaves."""
+    """Expected purchases within `h`; A and c have shape (n,), h that or (several horizons, n), which together cost less.
+
+    a = 0 means that nobody leaves.
+    """
     if a == 0.0:
         return A * h
     result = np.empty(h.shape)
-    short = (h < SERIES_BELOW / (1.0 - SERIES_BELOW)) & (a + c - A > -3.0)  # else its terms alternate and cancel
-    if a > 4.0:
-        short &= h * (a + A) < 1.0  # terms grow before they fall: keep to where they don't
-    result[short] = _series(A[short], h[short], a, c[short])
-    result[~short] = _integral(A[~short], h[~short], a, c[~short])
+    steep = a + c - A <= -3.0  # the series' terms alternate and cancel
+    result[..., steep] = _integral(A[steep], h[..., steep], a, c[steep])
+    if not steep.all():
+        for out, each in zip(np.atleast_2d(result), np.atleast_2d(h), strict=True):
+            short = ~steep & (each < SERIES_BELOW / (1.0 - SERIES_BELOW))
+            if a > 4.0:
+                short &= each * (a + A) < 1.0  # terms grow before they fall: keep to where they don't
+            rest = ~steep & ~short
+            out[short] = _series(A[short], each[short], a, c[short])
+            out[rest] = _integral(A[rest], each[rest], a, c[rest])
     return result
 
 
 def discounted_purchases(A: Floats, h: Floats, a: float, c: Floats, decay: Floats) -> Floats:
-    """The same, each purchase at time u weighted by exp(-decay u); `decay` is per unit of h.
+    """The same for one horizon, each purchase at time u weighted by exp(-decay u); `decay` is per unit of h.
 
     By parts: exp(-decay h) E(h) + decay * integral of exp(-decay u) E(u), by Gauss-Legendre over log(1 + u).
     """
     if a == 0.0:
         return A * np.where(decay * h > 0, -np.expm1(-decay * h) / np.where(decay > 0, decay, 1.0), h)
-    total = np.exp(-decay * h) * expected_purchases(A, h, a, c)
     nodes, weights = roots_legendre(DISCOUNT_NODES)
     width = 0.5 * np.log1p(h)
-    for node, weight in zip(nodes, weights, strict=True):
-        logs = width * (1.0 + node)
-        u = np.expm1(logs)
-        total += weight * width * decay * np.exp(logs - decay * u) * expected_purchases(A, u, a, c)
-    return total
+    logs = width * (1.0 + nodes[:, None])
+    u = np.expm1(logs)
+    bought = expected_purchases(A, np.vstack([u, h]), a, c)
+    steps = weights[:, None] * width * decay * np.exp(logs - decay * u)
+    return np.asarray(np.exp(-decay * h) * bought[-1] + np.einsum("un,un->n", steps, bought[:-1]))
 
 
 def _series(A: Floats, h: Floats, a: float, c: Floats) -> Floats:
@@ -78,19 +87,19 @@ def _integral(A: Floats, h: Floats, a: float, c: Floats) -> Floats:
     reach = np.arcsinh(60.0 / min(1.0, a, float(c.min(initial=1.0))) + 60.0)
     tau = np.linspace(-reach, reach, NODES)
     result = np.empty(h.shape)
-    rows = max(1, (1 << 18) // NODES)
-    for start in range(0, h.size, rows):
-        piece = slice(start, start + rows)
+    for start in range(0, A.size, ROWS):
+        piece = slice(start, start + ROWS)
         shape = c[piece, None]
-        width = np.sqrt(1.0 / a + 1.0 / shape)
-        y = np.log(a / shape) + width * np.sinh(tau)
+        y = np.log(a / shape) + np.sqrt(1.0 / a + 1.0 / shape) * np.sinh(tau)
         stay = -np.logaddexp(0.0, y)  # log(1 - p)
         leave = y + stay  # log p
         density = a * leave + shape * stay + np.log(np.cosh(tau))
         density = np.exp(density - density.max(axis=1, keepdims=True))
-        p = np.exp(leave)
-        bought = -np.expm1(-A[piece, None] * np.log1p(p * h[piece, None]))
-        tiny = p * h[piece, None] < 1e-12
-        each = np.where(tiny, A[piece, None] * h[piece, None], bought / np.maximum(p, 1e-300))
-        result[piece] = (density * each).sum(axis=1) / density.sum(axis=1)
+        p = np.maximum(np.exp(leave), LEAST)
+        share = density / p / density.sum(axis=1, keepdims=True)
+        for out, each in zip(np.atleast_2d(result), np.atleast_2d(h), strict=True):
+            bought = np.log1p(p * each[piece, None])
+            bought *= -A[piece, None]
+            np.expm1(bought, out=bought)
+            out[piece] = -np.einsum("ij,ij->i", share, bought)
     return result
