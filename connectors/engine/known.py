@@ -93,8 +93,8 @@ class KnownFolder:
 
 
 def known_folder(ledger: Ledger) -> KnownFolder:
-    """That of a state folder; sealed with its key, or with one made from its salt, by which at least damage is noticed."""
-    return KnownFolder(ledger.identities, ledger.key or ledger.key_for("identities, sealed"), ledger.key_for("identities"))
+    """That of a state folder."""
+    return KnownFolder(ledger.identities, ledger.seal_for("identities"), ledger.key_for("identities"))
 
 
 class Known:

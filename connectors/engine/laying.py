@@ -17,7 +17,7 @@ from connectors.engine.contact_columns import Contacts
 from connectors.engine.content import content_digests
 from connectors.engine.identity_report import FieldReport, IdentityReport
 from connectors.engine.judged import judge, switched_on
-from connectors.engine.member_columns import laid_out
+from connectors.engine.member_columns import laid_out, rows_of
 from connectors.engine.row_digests import row_digests
 from connectors.engine.shared import counted
 
@@ -139,9 +139,12 @@ class Laying:
         nobody = np.flatnonzero((laid.found == 0) & content.is_valid().to_numpy(zero_copy_only=False))
         if not len(nobody):
             return batch
-        here = pa.array(nobody)
-        empty = [pa.nulls(len(nobody), one.type) for one in list(self._schema)[1:-2]]
-        none = [_uuids(keys.take(here)), *empty, content.take(here), pa.array(np.zeros(len(nobody), np.int32))]
+        here, keep = pa.array(nobody), np.zeros(len(keys), bool)
+        keep[nobody] = True
+        told = rows_of(pa.nulls(len(keys), pa.string()), fields, self._recipe, keep, 0)
+        ids = [_uuids(keys.take(here)), pa.nulls(len(nobody), pa.uuid())]
+        none = [*ids, *(told.column(one.name).cast(one.type) for one in kinds), content.take(here)]
+        none.append(pa.array(np.zeros(len(nobody), np.int32)))
         return _batch(pa.Table.from_batches([batch, _batch(none, self._schema)]).columns, self._schema)
 
     def _reported(self, rows: pa.RecordBatch, there: list[str]) -> IdentityReport:

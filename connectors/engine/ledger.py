@@ -50,10 +50,11 @@ class Ledger:
         self.snapshots = private_folder(folder / "snapshots")
         self.deliveries = private_folder(folder / "deliveries")
         path = folder / "journal.sqlite"
-        created = not path.exists()
-        if created and any(self.snapshots.iterdir()):
+        sent = any(self.snapshots.iterdir())
+        if sent and not path.exists():
             raise FatalError(_MISSING.format(have="snapshots", lack="journal"), remedy=_RESTORE)
-        self.journal = Journal(path, created=created)
+        # the salt comes right after the journal: without it, a first run ended (a full disk) before there was anything
+        self.journal = Journal(path, created=not path.exists() or not (sent or (folder / "salt").exists()))
         self._held = False
         self._salt = self._read_salt()
         self.key = seals.key_in_use(self.folder, key, old)
@@ -100,6 +101,10 @@ class Ledger:
     def key_for(self, purpose: str) -> bytes:
         """32 bytes of this state folder, for one purpose."""
         return hashlib.blake2b(purpose.encode(), digest_size=32, key=self._salt, person=b"clvsync-purpose").digest()
+
+    def seal_for(self, purpose: str) -> bytes:
+        """The key that the folder is to be sealed with, or one of its own by which at least damage is noticed."""
+        return self._wanted_key or self.key_for(f"{purpose}, sealed")
 
     @property
     def identities(self) -> Path:
@@ -206,7 +211,9 @@ class Ledger:
         """Nothing: the folder is sealed with the wanted key."""
         if self.key == self._wanted_key:
             return
-        shutil.rmtree(self.identities, ignore_errors=True)  # made again by the next plan, sealed with the wanted key
+        for path in self.identities.glob("*.pieces"):  # another plan makes it again, sealed with the wanted key
+            if not seals.sealed_with(path, self.seal_for("identities")):
+                path.unlink()
         seals.pass_on(self, self._wanted_key, now)
         self._also(self.key, self._wanted_key)
         seals.settle_mark(self.folder, self._wanted_key)

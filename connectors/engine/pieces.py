@@ -43,6 +43,8 @@ def _encode(batch: pa.RecordBatch) -> pa.Buffer:
 def _decode(handle: BinaryIO, offset: int, cipher: AESGCM | None, place: bytes) -> pa.RecordBatch:
     handle.seek(offset)
     (length,) = _LENGTH.unpack(handle.read(_LENGTH.size))
+    if length > os.fstat(handle.fileno()).st_size:
+        raise ValueError("a piece longer than its file")
     content = handle.read(length)
     if cipher is not None:
         sealed = memoryview(content)
@@ -159,7 +161,7 @@ class Pieces:
         """Piece `number`, from 0."""
         try:
             return self._piece(number + 1)
-        except (OSError, struct.error, pa.ArrowInvalid) as error:
+        except (OSError, ValueError, struct.error) as error:
             raise self._damaged() from error
 
     def __iter__(self) -> Iterator[pa.RecordBatch]:

@@ -65,7 +65,7 @@ def pass_on(ledger: Ledger, key: bytes | None, now: datetime) -> None:
     for table in ("phases", "erasures"):
         for row in ledger.journal.rows(f"SELECT * FROM {table}"):
             path = ledger.deliveries / str(row["file"])
-            if path.is_file() and not _sealed_with(path, key):
+            if path.is_file() and not sealed_with(path, key):
                 _pieces(ledger, table, path, old, key)
 
 
@@ -81,7 +81,7 @@ def _snapshot(ledger: Ledger, row: dict[str, Any], old: bytes | None, key: bytes
     path = ledger.snapshot_path(row)
     if path is None or (path.suffix == ".parquet" and key is None):
         return
-    if path.suffix == ".pieces" and _sealed_with(path, key):
+    if path.suffix == ".pieces" and sealed_with(path, key):
         return
     connection = open_tables(ledger.folder, memory="700MB")
     try:
@@ -92,7 +92,8 @@ def _snapshot(ledger: Ledger, row: dict[str, Any], old: bytes | None, key: bytes
     ledger.commit_snapshot(row, spare, rows, now)
 
 
-def _sealed_with(path: Path, key: bytes | None) -> bool:
+def sealed_with(path: Path, key: bytes | None) -> bool:
+    """Whether the key opens a piece file."""
     try:
         Pieces(path, key)
     except FatalError:
