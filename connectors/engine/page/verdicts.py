@@ -229,11 +229,21 @@ def dots(id: str, title: str, key: str, rows: Sequence[Mapping[str, Any]], mark:
 
 def _compare(rows: Sequence[Mapping[str, Any]], key: str, enough: Sequence[bool]) -> str:
     judged = [row for row, ok in zip(rows, enough, strict=True) if ok]
+    left = " Campaigns without a label are shown, not ranked: name them in labels.yaml." if _unlabelled(rows, key) else ""
+    return _ranking(judged, rows, key) + left
+
+
+def _unlabelled(rows: Sequence[Mapping[str, Any]], key: str) -> bool:
+    return any(row[key] == UNLABELLED for row in rows)
+
+
+def _ranking(judged: Sequence[Mapping[str, Any]], rows: Sequence[Mapping[str, Any]], key: str) -> str:
     if len(judged) < 2:
-        return "Too few customers to compare."
+        named = sum(row[key] != UNLABELLED for row in rows)
+        return "Too few customers to compare." if named > len(judged) else "Only one label has campaigns: nothing to compare."
     best, worst = judged[-1], judged[0]
     if best["clv_roas_low"] > max(row["clv_roas_high"] for row in judged[:-1]):
-        return f"{best[key]} brings the most customer value per unit of spend, beyond noise."
+        return f"Of all labels, {best[key]} brings the most customer value per unit of spend, beyond noise."
     if best["clv_roas_low"] > worst["clv_roas_high"]:
         return f"{best[key]} is ahead of {worst[key]} beyond noise; the order of those between is not sure."
     return "The differences are within noise: no ranking."

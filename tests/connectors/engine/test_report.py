@@ -15,6 +15,7 @@ from plotly.offline import get_plotlyjs
 
 from connectors.engine.page import formats, words
 from connectors.engine.page.figures import text
+from connectors.engine.page.verdicts import dots
 from connectors.engine.page.words import changes
 from connectors.engine.report import ReportData, RunInfo, export, headline, render, summary_text
 from tests.browser.sample import BREAKOUT, FORMULA, HOSTILE, audience, report
@@ -201,3 +202,20 @@ def test_nobody_who_stayed_is_among_those_who_moved(tmp_path: Path) -> None:
     assert page.index("<td>new</td><td>low</td>") < page.index("<td>low</td><td>middle</td>")
     page = " ".join(render(report(movements=moved.slice(0, 2)), tmp_path / "r.html").read_text("utf-8").split())
     assert "12 stayed in their tier; nobody moved, came or went." in page
+
+
+def test_campaigns_without_a_label_are_never_ranked_and_that_is_said() -> None:
+    def told(*rows: tuple[str, float, int]) -> str:
+        made = [
+            {"objective": name, "clv_roas": x, "clv_roas_low": x - 0.1, "clv_roas_high": x + 0.1, "customers": n}
+            for name, x, n in rows
+        ]
+        return dots("objectives", "Objective: which?", "objective", made, 2.0, 30).alt
+
+    unranked = "Campaigns without a label are shown, not ranked: name them in labels.yaml."
+    assert told(("a", 3.0, 99), ("b", 1.0, 99)) == (
+        "Of all labels, a brings the most customer value per unit of spend, beyond noise."
+    )
+    assert told(("a", 3.0, 99), ("b", 1.0, 99), ("unlabelled", 9.0, 99)).endswith(unranked)
+    assert told(("a", 3.0, 99), ("unlabelled", 9.0, 99)) == f"Only one label has campaigns: nothing to compare. {unranked}"
+    assert told(("a", 3.0, 99), ("b", 1.0, 5)) == "Too few customers to compare."
