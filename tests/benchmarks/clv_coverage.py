@@ -32,7 +32,8 @@ from tests.clv_core.worlds import world
 
 Floats = NDArray[np.float64]
 SHOPS = (
-    "plain,wholesale,very_regular,constant,subscriptions,heavy_baskets,refunds,young,regular:5000,two_kinds:5000,durables:5000"
+    "plain,wholesale,very_regular,constant,subscriptions,heavy_baskets,refunds,young,seasonal,whales,flash,clockwork_leaving,"
+    "one_timers,regular:5000,two_kinds:5000,durables:5000"
 )
 SPLITS = (0.5, 0.75)
 BOUNDS = (0.85, 0.97)
