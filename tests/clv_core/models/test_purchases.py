@@ -35,6 +35,15 @@ def test_expected_purchases_are_the_integral(a: float) -> None:
     np.testing.assert_allclose(found, [by_quadrature(*row) for row in zip(A, h, np.full(12, a), c, strict=True)], rtol=1e-6)
 
 
+@pytest.mark.parametrize("a", [0.2, 1.0, 30.0])
+def test_several_horizons_at_once_are_each_alone(a: float) -> None:
+    rng = np.random.default_rng(18)
+    A, c, h = rng.uniform(0.1, 300, 150), rng.uniform(0.2, 30, 150), rng.uniform(0.01, 20, (3, 150))  # steep rows and others
+    assert 0 < np.count_nonzero(a + c - A <= -3) < 150
+    alone = np.stack([expected_purchases(A, each, a, c) for each in h])
+    np.testing.assert_allclose(expected_purchases(A, h, a, c), alone, rtol=1e-13)
+
+
 def test_series_and_integral_agree() -> None:
     rng = np.random.default_rng(19)
     for a in (0.2, 0.8, 1.0, 3.0):
