@@ -54,6 +54,11 @@ class GoneError(FatalError):
 
 EXISTS = frozenset({"DISPLAY_NAME_ALREADY_USED", "ALREADY_EXISTS", "NAME_ALREADY_USED", "DUPLICATE_LOOKALIKE"})
 EXISTS |= {"RESOURCE_ALREADY_EXISTS"}
+PLUGIN = "from plugin failed"
+SIGN_IN_TROUBLE = frozenset(
+    "ConnectionPool|Connection aborted|timed out|Timeout|internal_failure|server_error|temporarily_unavailable".split("|")
+)
+"""Words in a failed sign-in that speak of the way there, or of Google, and not of the credentials."""
 GONE = frozenset({"NOT_FOUND", "RESOURCE_NOT_FOUND", "INVALID_USER_LIST_ID"})
 
 
@@ -84,11 +89,8 @@ def translate(error: Exception, read_failure: Callable[[Any], Any], address: str
     if hasattr(error, "grpc_status_code"):
         return _of_call(error, address)
     name = type(error).__name__
-    if name in ("RefreshError", "DefaultCredentialsError", "InvalidOperation", "MutualTLSChannelError"):
-        said = clean(str(error))
-        return ConfigurationError(
-            f"the credentials were refused: {said}", remedy=_row("UNAUTHENTICATED").remedy, platform="google"
-        ).of_account()
+    if name in ("RefreshError", "TransportError", "DefaultCredentialsError", "InvalidOperation", "MutualTLSChannelError"):
+        return _sign_in(str(error), passing=name == "TransportError" or bool(getattr(error, "retryable", False)))
     if name == "TooManyRedirects":
         why = f"{address} sends on to another address, which is not followed"
         return ConfigurationError(why, remedy="check data_manager_endpoint and any proxy between", platform="google")
@@ -111,7 +113,18 @@ def _of_call(error: Any, address: str) -> SyncError:
     return _of(refusal)
 
 
+def _sign_in(text: str, *, passing: bool) -> SyncError:
+    """The credentials got no token: refused by Google's sign-in, or (`passing`) it could not be reached or is in trouble."""
+    if passing:
+        return UnreachableError("Google's sign-in gave no token: it can't be reached, or is in trouble", platform="google")
+    said = f"the credentials were refused: {clean(text)}"
+    return ConfigurationError(said, remedy=_row("UNAUTHENTICATED").remedy, platform="google").of_account()
+
+
 def _transport(text: str, address: str, http: int | None = None) -> SyncError:
+    if PLUGIN in text:  # over gRPC the credentials' own failure arrives as if the service were not available
+        said = text.partition(PLUGIN)[2].partition(": ")[2]
+        return _sign_in(said, passing=any(sign in said for sign in SIGN_IN_TROUBLE))
     refused = ("Connection refused", "failed to connect", "Name or service not known", "DNS resolution failed", "CERTIFICATE")
     if http:
         return LostReplyError(f"{address} answered HTTP {http}", platform="google", code=str(http))

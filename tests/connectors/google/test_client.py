@@ -253,6 +253,72 @@ def key_file(place: Path, token_uri: str) -> Path:
     return place
 
 
+GRANT = Response.of_json({"error": "invalid_grant", "error_description": "Token has been expired or revoked."}, 400)
+
+
+@pytest.mark.parametrize(
+    ("answer", "error", "words"),
+    [
+        (GRANT, ConfigurationError, "credentials were refused: .*revoked"),
+        (Response.of_json({"error": "server_error"}, 503), RetriableError, "sign-in"),
+        (None, RetriableError, "sign-in"),
+    ],
+    ids=["revoked", "in trouble", "out of reach"],
+)
+def test_a_sign_in_that_fails_is_no_broken_connection(
+    world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, answer: Response | None, error: type[Exception], words: str
+) -> None:
+    """What only a person can mend is said at once; what passes says where the trouble is."""
+    server = HttpServer(lambda _: answer) if answer else None
+    monkeypatch.setenv(
+        "GOOGLE_KEY", key_file(tmp_path / "key.json", server.address if server else "http://127.0.0.1:9").read_text()
+    )
+    connector = connect(**world.settings().model_dump() | {"credentials": {"json_key_file": "env:GOOGLE_KEY"}})
+    connector.client._sleep = lambda _: None
+    try:
+        with pytest.raises(error, match=words):
+            connector.find_or_create(TOP)
+    finally:
+        connector.close()
+        if server:
+            server.stop()
+
+
+def test_a_sign_in_that_fails_over_grpc_is_no_broken_connection(tmp_path: Path) -> None:
+    """There the credentials' failure arrives as if the service were away: trying again helps nobody, a remedy does."""
+    certificate = tmp_path / "roots.pem"
+    sandbox = platform.sandbox(certificate=certificate)
+    address, server = sandbox.start()["tls"], HttpServer(lambda _: GRANT)
+    script = f"""
+from connectors.errors import SyncError
+from connectors.google import platform
+from connectors.protocol import AudienceSpec, utc_now
+given = {{"accounts": [{{"account_id": "{ACCOUNT}"}}], "data_manager_endpoint": "{address}", "ads_endpoint": "{address}",
+         "credentials": {{"json_key_file": "file:KEY"}}}}
+today = utc_now().date()
+for key in ("{key_file(tmp_path / "revoked.json", server.address)}", "{key_file(tmp_path / "away.json", "http://127.0.0.1:9")}"):
+    given["credentials"]["json_key_file"] = "file:" + key
+    settings = platform.settings.model_validate(given)
+    connector = platform.connect(settings, settings.accounts[0], sleep=lambda seconds: print("waits"))
+    for call in (lambda: connector.find_or_create(AudienceSpec("a", "A")), lambda: list(connector.campaign_days(today, today))):
+        try:
+            call()
+        except SyncError as error:
+            print(type(error).__name__, "revoked" in error.message, "sign-in" in error.message)
+    connector.close()
+"""
+    try:
+        environment = {"GRPC_DEFAULT_SSL_ROOTS_FILE_PATH": str(certificate), "PATH": "/usr/bin:/bin"}
+        found = subprocess.run([sys.executable, "-c", script], env=environment, capture_output=True, text=True, timeout=60)
+    finally:
+        sandbox.stop()
+        server.stop()
+    told = found.stdout.splitlines()
+    assert told[:2] == ["ConfigurationError True False"] * 2, found.stdout + found.stderr
+    assert [one for one in told[2:] if one != "waits"] == ["UnreachableError False True"] * 2
+    assert told.count("waits") == 10
+
+
 class TestCredentials:
     """Files and variables as people already have them."""
 
