@@ -11,7 +11,7 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -54,7 +54,8 @@ class KnownFolder:
 
     def path(self, recipe: Recipe, rules: IdentityRules) -> Path:
         """The file of a recipe and rules, as this very program follows them."""
-        text = f"{recipe!r} {rules!r} {sorted(rules.opt_in)} {_program()}"
+        switches = replace(rules, opt_in=frozenset())  # a set has another order in every process
+        text = f"{recipe!r} {switches!r} {sorted(rules.opt_in)} {_program()}"
         return private_folder(self.folder) / f"{hashlib.blake2b(text.encode(), digest_size=12).hexdigest()}.pieces"
 
     def last(self, path: Path, schema: pa.Schema) -> Known:

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import logging
+import os
+import subprocess
+import sys
 import tempfile
 from dataclasses import replace
 from pathlib import Path
@@ -269,3 +272,23 @@ def test_digests_depend_on_the_key_and_on_nothing_else() -> None:
     assert alone.tobytes() == whole[1].tobytes()
     assert content_digests(batch, b"other")[0][0].tobytes() != whole[0].tobytes()
     assert content_digests(batch.rename_columns(["a", "c"]), b"key")[0][0].tobytes() != whole[0].tobytes()
+
+
+def test_another_process_finds_the_same_file(tmp_path: Path) -> None:
+    code = (
+        "import sys; from pathlib import Path; from connectors.engine.identity import IdentityRules; "
+        "from connectors.engine.known import KnownFolder; from connectors.protocol import Recipe; "
+        "rules = IdentityRules(opt_in=frozenset(map(str, range(9)))); "
+        "print(KnownFolder(Path(sys.argv[1]), b'', b'').path(Recipe('1', ()), rules))"
+    )
+    found = {
+        subprocess.run(
+            [sys.executable, "-c", code, str(tmp_path)],
+            env={**os.environ, "PYTHONHASHSEED": seed},
+            capture_output=True,
+            text=True,
+            check=True,
+        ).stdout
+        for seed in ("1", "2")
+    }
+    assert len(found) == 1
