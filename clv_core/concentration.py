@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from clv_core.measures import floats
@@ -22,6 +23,7 @@ STAGE_ORDER = (PROSPECT, *STAGES)
 
 def lorenz(scores: pa.Table, points: int = 100) -> pa.Table:
     """`share_customers`, `share_predicted`, `share_lifetime`: the part of value held by the best part of customers, 0 to 1."""
+    scores = _bought(scores)
     columns = {"share_customers": np.linspace(0, 1, points + 1)}
     for name, column in (("share_predicted", "clv"), ("share_lifetime", "lifetime_value")):
         value = np.sort(np.maximum(np.nan_to_num(floats(scores, column)), 0))[::-1]
@@ -34,14 +36,20 @@ def lorenz(scores: pa.Table, points: int = 100) -> pa.Table:
 def tier_table(scores: pa.Table) -> pa.Table:
     """One row per tier, best first: customers, predicted value and its 90% range, lifetime value, shares, means per customer.
 
-    Ranges of tiers don't add up to the base's.
+    Ranges of tiers don't add up to the base's. Who never bought is in no tier and no customer.
     """
-    return _held_by(scores, "tier", "tier", TIER_ORDER)
+    return _held_by(_bought(scores), "tier", "tier", TIER_ORDER)
 
 
 def stage_table(scores: pa.Table) -> pa.Table:
     """The same per lifecycle stage, in the order of a life: prospect (aware, never bought), new, active, at_risk, lapsed."""
     return _held_by(scores, "lifecycle_stage", "stage", STAGE_ORDER)
+
+
+def _bought(scores: pa.Table) -> pa.Table:
+    if "lifecycle_stage" not in scores.column_names:
+        return scores
+    return scores.filter(pc.not_equal(scores["lifecycle_stage"].cast(pa.string()), PROSPECT))
 
 
 def _held_by(scores: pa.Table, column: str, key: str, order: tuple[str, ...]) -> pa.Table:

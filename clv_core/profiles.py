@@ -22,7 +22,7 @@ TOP = 5  # labels listed per tier
 REASONS = {
     "refund_share": "{0:.0%} of them have sent something back ({1:.0%} of all customers)",
     "one_category_share": "{0:.0%} have bought from one category only ({1:.0%} of all)",
-    "long_gap_share": "{0:.0%} have been silent for longer than nine in ten customers wait between orders ({1:.0%} of all)",
+    "long_gap_share": "{0:.0%} have been away longer than nine in ten customers usually are between orders ({1:.0%} of all)",
     "one_order_share": "{0:.0%} have ordered once ({1:.0%} of all)",
 }
 _HABITS = """

@@ -64,7 +64,7 @@ def take_over(kept: Run, older: Run, mark: str) -> pa.Table | None:
 
     record = older.record
     scores = older.table("scores")
-    if record.get("fingerprint") != mark or scores is None:
+    if record.get("fingerprint") != mark or scores is None or any(name not in record for name in FACTS):
         return None
     for name in KEPT:
         table = older.table(name)

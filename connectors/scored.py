@@ -224,7 +224,8 @@ def summary(scored: Scored) -> dict[str, Any]:
     table = scored.scores.table
     total = pc.sum(table["clv"]).as_py() or 0.0
     groups = table.group_by("tier").aggregate([("customer_id", "count"), ("clv", "sum"), ("value_to_date", "sum")]).to_pylist()
-    found = {group["tier"]: group for group in groups}
+    found = {group["tier"]: group for group in groups if group["tier"] in ("high", "middle", "low")}
+    customers = sum(group["customer_id_count"] for group in found.values())  # who never bought is known, but no customer
     ranges = {
         row["group"]: {name: row[name] for name in ("clv", "clv_low", "clv_high")}
         for row in totals_by(table, "tier").to_pylist()
@@ -233,7 +234,7 @@ def summary(scored: Scored) -> dict[str, Any]:
         {
             "tier": tier,
             "customers": found[tier]["customer_id_count"],
-            "share_of_customers": found[tier]["customer_id_count"] / table.num_rows,
+            "share_of_customers": found[tier]["customer_id_count"] / customers,
             **ranges[tier],
             "share_of_clv": found[tier]["clv_sum"] / total if total else 0.0,
             "mean_clv": found[tier]["clv_sum"] / found[tier]["customer_id_count"],
@@ -242,7 +243,8 @@ def summary(scored: Scored) -> dict[str, Any]:
         if tier in found
     ]
     return {
-        "customers": table.num_rows,
+        "customers": customers,
+        "prospects": table.num_rows - customers,
         "orders": scored.transactions.orders,
         "currency": scored.transactions.currency,
         "as_of": scored.as_of,

@@ -69,7 +69,8 @@ def score_command(
         emit({**summary, **seen, "out": out})
         return
     ahead = f"value of the next {summary['horizon_days']} days" + (f" in {summary['currency']}" if summary["currency"] else "")
-    parts = (f"{summary['customers']:,} customers as of {summary['as_of']}", ahead, f"model {summary['model']}")
+    aware = f" and {summary['prospects']:,} who never bought" if summary["prospects"] else ""
+    parts = (f"{summary['customers']:,} customers{aware} as of {summary['as_of']}", ahead, f"model {summary['model']}")
     title = ", ".join(parts)
     tiers = ("tier", "customers", "share_of_customers", "clv", "clv_low", "clv_high", "share_of_clv", "mean_clv")
     show_table(title, TIERS, _with_shares(rows_of(summary["tiers"], tiers), (2, 6)))
@@ -79,7 +80,8 @@ def score_command(
         "The tiers' ranges don't add up to it: part of their errors evens out."
     )
     stages = ("stage", "customers", "share_customers", "predicted_clv", "share_predicted", "mean_p_alive")
-    show_table("Where they are in their life as customers", STAGES, _with_shares(rows_of(seen["stages"], stages), (2, 4, 5)))
+    rows = [row | ({"mean_p_alive": None} if row["stage"] == "prospect" else {}) for row in seen["stages"]]
+    show_table("Where they are in their life as customers", STAGES, _with_shares(rows_of(rows, stages), (2, 4, 5)))
     for row in seen["profiles"]:
         for reason in row["why"]:
             click.echo(f"{row['tier']} tier: {reason}")

@@ -56,3 +56,11 @@ def test_returns_and_group_totals_agree() -> None:
         assert (row["predicted_clv"], row["predicted_low"], row["predicted_high"]) == pytest.approx(
             (same["clv"], same["clv_low"], same["clv_high"])
         )
+
+
+def test_who_never_bought_is_in_no_tier_and_no_customer() -> None:
+    known = SCORES.append_column("lifecycle_stage", pa.array(["active"] * len(SCORES)))
+    aware = {name: [None] for name in known.column_names} | {"tier": [""], "lifecycle_stage": ["prospect"], "clv": [0.0]}
+    both = pa.concat_tables([known, pa.table(aware, known.schema)])
+    assert tier_table(both) == tier_table(SCORES)
+    assert lorenz(both) == lorenz(SCORES)

@@ -121,7 +121,7 @@ def test_why_the_low_tier_is_low(found: dict[str, dict[str, Any]]) -> None:
     assert found["middle"]["distance_to_next"] == pytest.approx(50.0)  # 40 and 60 lack to bob's 100
     assert found["high"]["distance_to_next"] is None
     assert low["why"] == [
-        "100% have been silent for longer than nine in ten customers wait between orders (50% of all)",
+        "100% have been away longer than nine in ten customers usually are between orders (50% of all)",
         "100% have ordered once (50% of all)",
         "100% have bought from one category only (60% of all)",
         "50% of them have sent something back (33% of all customers)",

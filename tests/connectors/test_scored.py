@@ -65,6 +65,8 @@ def scored(folder: Path, *more: str) -> dict[str, Any]:
 def test_json_says_who_the_customers_are(folder: Path) -> None:
     found = scored(folder)
     assert sum(row["customers"] for row in found["stages"]) == 151
+    assert (found["customers"], found["prospects"]) == (150, 1), "who never bought is no customer"
+    assert sum(row["share_of_customers"] for row in found["tiers"]) == pytest.approx(1)
     assert found["stages"][0] | {"customers": 1, "stage": "prospect"} == found["stages"][0]
     tiers = {row["tier"]: row for row in found["profiles"]}
     assert set(tiers) == {"high", "middle", "low"}
