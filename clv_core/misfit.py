@@ -135,18 +135,18 @@ def _between(one: Trialled, at: Floats, cells: int) -> Deviations | None:
     kept = (size >= FEWEST) & (value > 1e-9 * value.sum())
     if kept.sum() < 2:
         return None
-    came, own = (_sums(each, cell, cells)[kept] for each in (one.came, one.doubt.variance))
-    slopes = np.stack([_sums(each, cell, cells)[kept] for each in one.doubt.slopes.T], axis=1, dtype=np.float64) \
-        if one.doubt.slopes.shape[1] else np.zeros((int(kept.sum()), 0))  # fmt: skip
-    where, value = _sums(at, cell, cells)[kept] / size[kept], value[kept]
+    came, own, where, value = (_sums(each, cell, cells)[kept] for each in (one.came, one.doubt.variance, at, one.predicted))
     if came.sum() <= 0:
         return None
+    slopes = np.zeros((cells, one.doubt.slopes.shape[1]))
+    np.add.at(slopes, cell, one.doubt.slopes)
+    apart = slopes[kept] / value[:, None]
     share = value / value.sum()
     seen = came / value * (value.sum() / came.sum()) - 1.0
-    noise = np.diag(own / value**2) + (slopes / value[:, None]) @ one.doubt.covariance @ (slopes / value[:, None]).T
+    noise = np.diag(own / value**2) + apart @ one.doubt.covariance @ apart.T
     centre = np.eye(len(value)) - share
     rest = np.arange(len(value)) != np.argmax(share)
-    noise, alike = ((centre @ each @ centre.T)[np.ix_(rest, rest)] for each in (noise, walk(where)))
+    noise, alike = ((centre @ each @ centre.T)[np.ix_(rest, rest)] for each in (noise, walk(where / size[kept])))
     return Deviations(seen[rest], noise, one.stretch * alike)
 
 
