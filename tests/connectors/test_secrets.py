@@ -22,7 +22,7 @@ from connectors.errors import SyncError
 from connectors.protocol import AudienceSpec, Batch, LookalikeSpec, Operation
 from connectors.registry import platform as platform_of
 from connectors.sandbox import HttpServer, Response
-from tests.connectors.google.test_client import key_file
+from tests.connectors.google.keys import key_file
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

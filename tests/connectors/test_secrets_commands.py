@@ -21,7 +21,7 @@ from connectors import registry
 from connectors.cli import commands
 from connectors.demo import starter
 from connectors.sandbox import HttpServer, Response
-from tests.connectors.google.test_client import key_file
+from tests.connectors.google.keys import key_file
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -48,6 +48,12 @@ def batch(operation: Operation, rows: pa.RecordBatch, **options: Any) -> Batch:
     return Batch("batch", operation, rows.num_rows, lambda: iter([rows]), **options)
 
 
+def connect(**given: Any) -> Any:
+    """A connector with these settings, which never sleeps."""
+    settings = platform.settings.model_validate({"accounts": [{"account_id": ACCOUNT}], **given})
+    return platform.connect(settings, settings.accounts[0], sleep=lambda _: None)
+
+
 @dataclass
 class World:
     """The sandbox, its addresses, and connectors to it."""
