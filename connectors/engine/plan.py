@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
     from connectors.engine.ledger import Ledger
     from connectors.engine.members import Members
+    from connectors.errors import SyncError
 
 MANY = 100
 """So many changed members, and more than half of all: removed and added again they would be gone for a while."""
@@ -126,6 +127,8 @@ class Planner:
     source: Source
     refresh: bool = False
     seen: dict[tuple[str, str], Seen] = field(default_factory=dict)
+    away: dict[tuple[str, str], SyncError] = field(default_factory=dict)
+    """Accounts that answered nobody when the plan was made: the push doesn't ask them again."""
 
     def plan(
         self,
@@ -305,7 +308,8 @@ def make_plan(
                     path = members.work / f"wanted-{len(items)}.pieces"
                     wanted = rows.make(number, spec, made[mark], path)
                     items.append(planner.plan(account, request, spec, wanted))
-            foresee(ledger, account, [item for item in items if item.account is account])
+            if (error := foresee(ledger, account, [item for item in items if item.account is account])) is not None:
+                planner.away[account.place] = error
         for item in items:
             item.relief = caretaker.relief(item) if item.guardrails else None
         if lifecycle is not None:

@@ -102,6 +102,7 @@ class Pusher:
     courier: Courier = field(init=False)
 
     def __post_init__(self) -> None:
+        self.away |= self.planner.away
         self.remote = Remote(self.ledger, self.planner, self.now)
         self.courier = Courier(self.ledger, self.planner, self.remote, self.run, self.now, self.progress, self.stop)
 

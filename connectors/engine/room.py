@@ -18,8 +18,11 @@ if TYPE_CHECKING:
 MAKING = ("change", "replace", "recreate")
 
 
-def foresee(ledger: Ledger, account: Account, items: Sequence[PlannedAudience]) -> None:
-    """Nothing: audiences that the account can't take have a guardrail, lookalikes that it can't take a note."""
+def foresee(ledger: Ledger, account: Account, items: Sequence[PlannedAudience]) -> SyncError | None:
+    """An error that every call of the account would meet, if it met one; else None.
+
+    Audiences that the account can't take have a guardrail then, lookalikes that it can't take a note.
+    """
     new = [item for item in items if item.mode in MAKING and not _remote(ledger, item)]
     if account.capabilities.foresees:
         judge = cast("ForeseeingConnector", account.connector)
@@ -28,10 +31,11 @@ def foresee(ledger: Ledger, account: Account, items: Sequence[PlannedAudience]) 
         for item in new:
             item.guardrails += [why] if (why := judge.objection(item.spec)) else []
     if account.capabilities.maximum_audiences and new:
-        _count(account, items, [item for item in new if not item.guardrails])
+        return _count(account, items, [item for item in new if not item.guardrails])
+    return None
 
 
-def _count(account: Account, items: Sequence[PlannedAudience], new: Sequence[PlannedAudience]) -> None:
+def _count(account: Account, items: Sequence[PlannedAudience], new: Sequence[PlannedAudience]) -> SyncError | None:
     """The account is asked how many audiences it holds, only when some are to be made."""
     limits = account.capabilities
     try:
@@ -39,7 +43,7 @@ def _count(account: Account, items: Sequence[PlannedAudience], new: Sequence[Pla
     except SyncError as error:
         for item in new:
             item.notes.append(f"how many audiences the account holds could not be read: {error.message}")
-        return
+        return error if error.account_wide else None
     room = limits.maximum_audiences - held.audiences
     for item in new[max(0, room) :]:
         item.guardrails.append(
@@ -54,6 +58,7 @@ def _count(account: Account, items: Sequence[PlannedAudience], new: Sequence[Pla
         for item in items:
             if item.lookalikes:
                 item.notes.append(f"{to_make} lookalikes are to be made, and the account has room for {max(0, most - there)}")
+    return None
 
 
 def _remote(ledger: Ledger, item: PlannedAudience) -> str:
