@@ -8,7 +8,9 @@ from typing import Any
 
 import pytest
 
+from tests.e2e import small
 from tests.e2e.conftest import Rehearsal, clvsync, raw_identifiers, rehearsal_in
+from tests.e2e.small import shop
 
 First = tuple[Rehearsal, dict[str, Any]]  # the job, and what its run said
 
@@ -111,11 +113,26 @@ def test_a_source_cut_to_a_tenth_stops_the_run(first: First) -> None:
 def test_a_sandbox_that_is_down_is_said_plainly_and_can_be_resumed(
     tmp_path: Path, sandboxes: dict[str, dict[str, str]]
 ) -> None:
-    dead = {**sandboxes, "tiktok": {**sandboxes["tiktok"], "address": "http://127.0.0.1:9"}}
-    rehearsal = rehearsal_in(tmp_path / "config", dead)
-    found = clvsync("push", "--platform", "tiktok", "--config", str(rehearsal.folder), "--json")
-    assert found.returncode == 4, found.stderr
-    assert "Traceback" not in found.stderr
-    assert "tiktok" in found.stdout
-    outcome = json.loads(found.stdout)
-    assert all(one["snapshot"] == 0 for one in outcome["audiences"])
+    folder = shop(tmp_path / "config", "")
+    (folder / "audiences.yaml").write_text(
+        "guardrails: {min_size: 0}\naudiences:\n  - {name: all, title: Customers, use: exclusion, platforms: [tiktok]}\n"
+        "  - {name: more, title: Others, use: exclusion, platforms: [tiktok]}\n"
+    )
+
+    def push(address: str) -> tuple[int, str, str]:
+        account = (
+            f'tiktok: {{api_base: "{address}", credentials: anonymous, accounts: [{{account_id: "7000000000000000001"}}]}}'
+        )
+        (folder / "platforms.yaml").write_text(f'tiktok: {{api_base: "{address}", {account}}}\n')
+        return small.clvsync("push", "--config", str(folder), "--json", out=tmp_path / "push.out")
+
+    code, out, error = push("http://127.0.0.1:9")
+    assert code == 4, error
+    assert "Traceback" not in error
+    assert "tiktok" in out
+    assert [one["snapshot"] for one in json.loads(out)["audiences"]] == [0, 0]
+    assert all("cannot reach" in one["detail"] for one in json.loads(out)["audiences"])
+
+    code, out, error = push(sandboxes["tiktok"]["address"])
+    assert code == 0, error
+    assert [one["snapshot"] for one in json.loads(out)["audiences"]] == [small.CUSTOMERS] * 2
