@@ -120,9 +120,7 @@ def test_a_sandbox_that_is_down_is_said_plainly_and_can_be_resumed(
     )
 
     def push(address: str) -> tuple[int, str, str]:
-        account = (
-            f'tiktok: {{api_base: "{address}", credentials: anonymous, accounts: [{{account_id: "7000000000000000001"}}]}}'
-        )
+        account = 'credentials: anonymous, accounts: [{account_id: "7000000000000000001"}]'
         (folder / "platforms.yaml").write_text(f'tiktok: {{api_base: "{address}", {account}}}\n')
         return small.clvsync("push", "--config", str(folder), "--json", out=tmp_path / "push.out")
 
