@@ -194,3 +194,9 @@ def _untidy(ids: pa.StringArray) -> bool:
     ends, letters = np.frombuffer(offsets, dtype=np.int32)[: len(ids) + 1], np.frombuffer(content, dtype=np.uint8)
     outer = np.concatenate([letters[ends[:-1]], letters[ends[1:] - 1]])
     return bool(outer.min() <= max(BLANKS) and np.isin(outer, BLANKS).any())
+
+
+def shortened(ids: pa.ChunkedArray) -> int:
+    """How many of the ids are numbers cut to a few digits, such as 1.23E+11, as spreadsheets write and floats hold them."""
+    likely = ids.filter(pc.or_(pc.match_substring(ids, "E+"), pc.match_substring(ids, "e+")))
+    return int(pc.sum(pc.match_substring_regex(likely, r"^\d([.,]\d+)?[Ee]\+\d+$")).as_py() or 0)

@@ -24,7 +24,7 @@ import pyarrow as pa
 from clv_core.day_table import DayTable, Tables
 from clv_core.findings import Finding, InputError
 from clv_core.order_currency import checked_code, settle_currency
-from clv_core.order_days import look, slices
+from clv_core.order_days import look, shortened, slices
 from clv_core.order_duplicates import settle_duplicates
 from clv_core.order_lines import OrderRules
 from clv_core.order_loading import load_lines
@@ -113,6 +113,9 @@ def check_orders(
     known = pa.concat_tables([one.totals for one in found])
     if not len(known):
         raise opened.error("there are refunds but no purchases in it", remedy="export the orders that were refunded too")
+    if cut := shortened(known["customer_id"]):
+        message = f"holds {cut} ids cut to a few digits, such as 1.23E+11: several customers would be taken for one"
+        raise opened.error(message, column=opened.raw("customer_id")[1:-1], remedy="export ids as text, not by a spreadsheet")
     tables = DayTable(connection, extras, pa.concat_tables([one.shared for one in found]), wide=facts.wide)
     return Transactions(
         connection, tables, currency, (*findings, *facts.findings), facts.first, facts.last, len(known), facts.bought,

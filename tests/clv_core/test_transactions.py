@@ -299,3 +299,15 @@ def test_what_is_known_of_the_whole() -> None:
     assert (found.first_day, found.last_day) == (date(2024, 1, 1), date(2024, 1, 9))
     assert (found.customers, found.orders, found.currency, found.findings) == (2, 3, "", ())
     assert summarise(found, found.last_day).num_rows == 2
+
+
+@pytest.mark.parametrize("ids", [["1.23E+11", "7"], ["1E+5", "7"], [1.5e17, 7.0]])
+def test_ids_that_lost_their_digits_are_refused(ids: list[str] | list[float]) -> None:
+    with pytest.raises(InputError, match="cut to a few digits") as caught:
+        check_orders(pa.table({"customer_id": ids, "date": [date(2024, 1, 1)] * 2, "amount": [1, 2]}))
+    assert (caught.value.column, "as text" in (caught.value.remedy or "")) == ("customer_id", True)
+
+
+def test_ids_that_only_look_like_numbers_are_taken() -> None:
+    ids = ["E+", "a1E+5", "1E5", "1.2.3E+4", "+E+1"]
+    assert check_orders(pa.table({"customer_id": ids, "date": [date(2024, 1, 1)] * 5, "amount": [1] * 5})).customers == 5
