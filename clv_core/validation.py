@@ -135,7 +135,7 @@ def _split(t: Transactions, split: date | None, horizon_days: int) -> tuple[date
     left = (t.last_day - split).days
     if left >= horizon_days:
         return split, horizon_days, []
-    return split, left, [f"only {left} days of orders follow {split}: the horizon of {horizon_days} days was cut to them"]
+    return split, left, [f"{left} days are held out, not {horizon_days}: no more orders follow {split}"]
 
 
 @dataclass(frozen=True, slots=True)
