@@ -27,7 +27,7 @@ bench: setup
 	@$(BIN)/python -m tests.benchmarks
 
 soak: setup
-	@SOAK_EXAMPLES=200 $(BIN)/python -m pytest tests/connectors/engine/test_stateful.py tests/faults -n 2 --timeout 3600
+	@SOAK_EXAMPLES=200 $(BIN)/python -m pytest tests/connectors/engine/test_stateful.py tests/connectors/engine/test_cut_short.py tests/faults -n 2 --timeout 3600
 
 lock:
 	@$(BIN)/uv pip compile -q pyproject.toml --extra test --extra warehouse --generate-hashes --no-emit-index-url --no-header \
