@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from clv_core.day_cells import Totals
 
 PART = 12_000_000  # lines held in columns at a time: 16 bytes each and their customers' ids
-BUCKET = 1 << 15  # lines that are sorted together, on average
+BUCKET = 1 << 16  # lines that are sorted together, at most on average: what the cache holds and 16 bits count
 BATCH = 1 << 18
 LARGE = 900_000_000_000  # of which the sums of amounts stay below, or are kept in a wider type
 KEY = "CAST(hash(customer_id) & 4294967295 AS UINTEGER)"

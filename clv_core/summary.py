@@ -53,7 +53,7 @@ def _shown(totals: pa.Table, as_of: date) -> pa.Table:
         "frequency": repeats.astype(np.float64),
         "recency": (last_day - first_day) / 7.0,
         "T": ((as_of - date(1970, 1, 1)).days - first_day) / 7.0,
-        "monetary_value": np.where(repeats > 0, (total - first) / 1e6 / np.maximum(repeats, 1), 0.0),
+        "monetary_value": (total - first) / 1e6 / np.maximum(repeats, 1),  # without repeats all is the first day's
         "first_value": first / 1e6,
         "value_to_date": total / 1e6,
         "order_days": n,
