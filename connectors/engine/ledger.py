@@ -142,15 +142,24 @@ class Ledger:
         return found
 
     def drop_audience(self, audience: dict[str, Any]) -> None:
-        """Nothing: everything of this audience is gone from the journal, and its files from the folder."""
+        """Nothing: everything of this audience is gone from the journal, and its files from the folder.
+
+        No file of others is touched: an audience of another platform may be writing one that the journal doesn't name yet.
+        """
+        mine = "SELECT id FROM deliveries WHERE audience = ?"
+        sent = {
+            row["file"] for row in self.journal.rows(f"SELECT file FROM phases WHERE delivery IN ({mine})", (audience["id"],))
+        }
         with self.journal.transaction() as connection:
-            mine = "SELECT id FROM deliveries WHERE audience = ?"
             for table in ("batches", "phases"):
                 connection.execute(f"DELETE FROM {table} WHERE delivery IN ({mine})", (audience["id"],))
             for table in ("deliveries", "lookalikes", "sizes"):
                 connection.execute(f"DELETE FROM {table} WHERE audience = ?", (audience["id"],))
             connection.execute("DELETE FROM audiences WHERE id = ?", (audience["id"],))
-        self.sweep()
+        if audience["snapshot"]:
+            (self.snapshots / str(audience["snapshot"])).unlink(missing_ok=True)
+        for file in sent - self._named():
+            (self.deliveries / str(file)).unlink(missing_ok=True)
 
     def snapshot_path(self, audience: dict[str, Any] | None) -> Path | None:
         """The snapshot of an audience, checked against the journal's digest; None when nothing was accepted yet."""
@@ -200,12 +209,15 @@ class Ledger:
 
     def sweep(self) -> None:
         """Nothing: files that the journal no longer names are gone (a crash leaves some behind)."""
-        kept = {row["snapshot"] for row in self.audiences()}
-        kept |= {row["file"] for row in self.journal.rows(f"{_WANTED_FILES} UNION SELECT file FROM erasures")}
+        kept = {row["snapshot"] for row in self.audiences()} | self._named()
         for folder in (self.snapshots, self.deliveries):
             for path in folder.iterdir():
                 if path.is_file() and path.name not in kept:
                     path.unlink(missing_ok=True)
+
+    def _named(self) -> set[str]:
+        """The files of deliveries that are still needed."""
+        return {row["file"] for row in self.journal.rows(f"{_WANTED_FILES} UNION SELECT file FROM erasures")}
 
     def _pass_on(self, now: datetime) -> None:
         """Nothing: the folder is sealed with the wanted key."""

@@ -261,3 +261,17 @@ def test_a_stopped_audience_stays_stopped_when_the_removal_of_those_who_said_no_
     world.shelf.faults.clear()
     outcome = world.push(more, force="checked by hand")
     assert (line_of(outcome, "new")["forced"], outcome.exit_code) == (True, 0)
+
+
+def test_dropping_an_audience_leaves_files_alone_that_others_are_writing(tmp_path: Path) -> None:
+    """Platforms are worked on side by side: what one writes is in no journal yet when another's audience is retired."""
+    world = left(tmp_path)
+    ledger = world.ledger
+    old, new = sorted(ledger.audiences(), key=lambda one: str(one["key"]), reverse=True)
+    being_written = [ledger.snapshots / f".next-{new['id']}.parquet.parquet", ledger.deliveries / "9-1.parquet"]
+    for path in being_written:
+        path.write_bytes(b"half")
+    ledger.drop_audience(old)
+    assert all(path.exists() for path in being_written)
+    assert [one.name for one in ledger.snapshots.iterdir() if one not in being_written] == [new["snapshot"]]
+    assert [one["key"] for one in ledger.audiences()] == ["new"]
