@@ -12,6 +12,11 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
+_COLUMNS = (
+    "platform", "account", "audience", "members", "pending", "undelivered", "state", "size_lower", "size_upper", "match_rate"
+)  # fmt: skip
+
+
 @click.command("status")
 @click.option("--offline", is_flag=True, help="Only what the ledger knows; ask no platform.")
 @config_option
@@ -33,11 +38,12 @@ def status_command(offline: bool, folder: Path, as_json: bool) -> int:
         for one in found["runs"][-5:]
     ]
     show_table("Runs", ("id", "kind", "began", "ended", "exit code"), runs)
-    audiences = ("platform", "account", "audience", "members", "pending", "state", "size_lower", "size_upper", "match_rate")
-    show_audiences("Audiences", found["audiences"], audiences)
+    show_audiences("Audiences", found["audiences"], _COLUMNS)
     for row in found["audiences"]:
         for said in filter(None, (row["left"], row["drift"])):
             click.echo(f"{row['platform']} {row['audience']}: {said}")
+    for told in dict.fromkeys(one["detail"] for one in found["audiences"] if one["state"] == "unknown" and one["detail"]):
+        click.echo(told)  # why an account didn't answer, once
     for one in found["erasing"]:
         where = one["audience"] or "every list"
         click.echo(f"{one['platform']} {where}: {one['customers']} erased customers still to be removed: clvsync run goes on")

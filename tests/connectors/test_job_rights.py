@@ -162,6 +162,15 @@ def test_config_files_say_what_leaves_and_what_is_deleted(world: tuple[Path, Any
     assert {one["name"] for one in meta.state()["audiences"].values()} == {"Group 2"}
 
 
+def test_status_says_what_is_not_sent_and_once_why_an_account_does_not_answer(world: tuple[Path, Any]) -> None:
+    folder, meta = world
+    run(folder)
+    meta.faults.add(match="", kind="error", times=99, detail={"code": 190, "message": "Error validating access token"})
+    shown = told(status_command, folder).stdout
+    assert "not sent" in shown
+    assert shown.count("meta 190: access token invalid") == 1, shown
+
+
 def test_a_wrong_key_is_said_before_anything_is_sent(world: tuple[Path, Any], monkeypatch: pytest.MonkeyPatch) -> None:
     folder, meta = world
     run(folder)
