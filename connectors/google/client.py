@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from functools import cached_property
+from functools import cache, cached_property
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import google.auth
@@ -148,6 +148,7 @@ class GoogleClient:
         else:
             channel = transport.create_channel(address, credentials=self._credentials, scopes=SCOPES, options=options)
         self._channels.append(channel)
+        _keep_engine()
         return channel
 
     @cached_property
@@ -288,6 +289,16 @@ class GoogleClient:
             self._channels.clear()
         for name in ("_data_manager_channel", "_ads_channel"):
             self.__dict__.pop(name, None)
+
+
+@cache
+def _keep_engine() -> Any:
+    """A channel that is never used or closed, so that no other one is the last to hold gRPC's event engine.
+
+    The last one's `close` waits for the engine's threads while it holds Python's lock, for which the credentials' clean-up on
+    such a thread waits: about one close in a hundred hung for ever (github.com/grpc/grpc/pull/42247).
+    """
+    return grpc.insecure_channel("localhost:9")
 
 
 def _failure_of(error: Any) -> Any:
