@@ -15,6 +15,7 @@ from connectors.protocol import AudienceSpec, Batch, Operation
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from datetime import datetime
+    from pathlib import Path
 
     from connectors.google.connector import GoogleConnector
     from connectors.google.sandbox import GoogleSandbox
@@ -136,3 +137,11 @@ def shared() -> Iterator[World]:
 def transport(request: pytest.FixtureRequest) -> str:
     """Both transports of the Data Manager."""
     return str(request.param)
+
+
+@pytest.fixture
+def bare(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """No credentials of this machine."""
+    for name in ("GOOGLE_APPLICATION_CREDENTIALS", "GOOGLE_ADS_CONFIGURATION_FILE_PATH"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("HOME", str(tmp_path))

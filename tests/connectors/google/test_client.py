@@ -29,14 +29,7 @@ if TYPE_CHECKING:
     from tests.connectors.google.conftest import World
 
 SECRET = "1//refresh-token-SECRET"
-
-
-@pytest.fixture(autouse=True)
-def bare(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """No credentials of this machine."""
-    for name in ("GOOGLE_APPLICATION_CREDENTIALS", "GOOGLE_ADS_CONFIGURATION_FILE_PATH"):
-        monkeypatch.delenv(name, raising=False)
-    monkeypatch.setenv("HOME", str(tmp_path))
+pytestmark = pytest.mark.usefixtures("bare")
 
 
 def test_connecting_opens_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
